@@ -13,7 +13,7 @@ from domain.strategy import Params
 from engine.strategies.turtle import TurtleParams
 from research.optimise.conclude import Beside, conclude
 from research.optimise.definition import Numbered
-from research.optimise.evidence import held
+from research.optimise.evidence import front_of, held
 from research.optimise.explore import point
 from research.optimise.folds import folds_of
 from research.optimise.job import Run
@@ -232,3 +232,15 @@ def test_folds_that_round_trips_reach_across_show_nothing(tmp_path):
     evidence = made_up(hill, tmp_path, longest=26)
     assert evidence.verdict.startswith("Not shown that trial")
     assert "round trips of up to 26 steps reach further than the 25 that can be purged" in evidence.verdict
+
+
+def test_a_point_that_was_proposed_twice_stands_once_on_the_front(tmp_path):
+    definition = ready(tmp_path, space="fast=2..40,slow=41..80").definition
+    definition = replace(definition, task=replace(definition.task, objectives=("profit", "drawdown")))
+
+    def trial(number, profit, fall, same_as=None):
+        run = Run(number=number, params={}, state="complete", values=(profit, fall))
+        return Numbered(number=number, values={}, problem="", run=run, same_as=same_as)
+
+    trials = [trial(0, 0.1, 0.05), trial(1, 0.2, 0.1), trial(2, 0.1, 0.06), trial(3, 0.2, 0.1, same_as=1)]
+    assert front_of(definition, trials) == (1, 0)
