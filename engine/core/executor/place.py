@@ -54,29 +54,32 @@ def take_message(core: Core, slot: Slot, found: Limits | None, *, reserved: bool
     """
     if found is None:
         return False
-    gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
+    state, gate = core.state, found.gate
+    budgets, since_ns = state.budgets, state.ts_ns - gate.window_ns
     own, of_strategy, of_venue = budgets.get(slot.account), budgets.get(found.of_strategy), budgets.get(found.of_venue)
-    if own is not None and of_strategy is not None and of_venue is not None:
-        since_ns = now - gate.window_ns
-        if (
-            own.window_ns > since_ns
-            and of_strategy.window_ns > since_ns
-            and of_venue.window_ns > since_ns
-            and own.used < gate.messages_per_window
-            and of_strategy.used < found.messages
-            and of_venue.used < found.venue_messages
-        ):
-            own.used += 1
-            of_strategy.used += 1
-            of_venue.used += 1
-            return True
-    return _take_message(core, slot, found, reserved=reserved)
+    if (
+        own is not None
+        and of_strategy is not None
+        and of_venue is not None
+        and own.window_ns > since_ns
+        and of_strategy.window_ns > since_ns
+        and of_venue.window_ns > since_ns
+        and own.used < gate.messages_per_window
+        and of_strategy.used < found.messages
+        and of_venue.used < found.venue_messages
+    ):
+        own.used += 1
+        of_strategy.used += 1
+        of_venue.used += 1
+        return True
+    return _take_message(core, slot, found, since_ns, reserved=reserved)
 
 
-def _take_message(core: Core, slot: Slot, found: Limits, *, reserved: bool) -> bool:
+def _take_message(core: Core, slot: Slot, found: Limits, since_ns: int, *, reserved: bool) -> bool:
     """As `take_message`, where a window begins anew or one of them is full."""
-    gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
-    free: list[tuple[Budget, bool]] = []
+    gate, budgets, now_ns = found.gate, core.state.budgets, core.state.ts_ns
+    free: list[Budget] = []
+    full: list[Budget] = []
     for key, most in (
         (slot.account, gate.messages_per_window),
         (found.of_strategy, found.messages),
@@ -85,18 +88,19 @@ def _take_message(core: Core, slot: Slot, found: Limits, *, reserved: bool) -> b
         budget = budgets.get(key)
         if budget is None:
             budget = budgets[key] = Budget()
-        if now - budget.window_ns >= gate.window_ns:
-            budget.window_ns = now
+        if budget.window_ns <= since_ns:
+            budget.window_ns = now_ns
             budget.used = budget.reserved_used = 0
-        is_free = budget.used < most
-        if not is_free and not (reserved and budget.reserved_used < gate.reserve_messages):
-            return False
-        free.append((budget, is_free))
-    for budget, is_free in free:
-        if is_free:
-            budget.used += 1
+        if budget.used < most:
+            free.append(budget)
+        elif reserved and budget.reserved_used < gate.reserve_messages:
+            full.append(budget)
         else:
-            budget.reserved_used += 1
+            return False
+    for budget in free:
+        budget.used += 1
+    for budget in full:
+        budget.reserved_used += 1
     return True
 
 
@@ -243,7 +247,8 @@ def place(  # noqa: PLR0913 - an order has this many parts
         if veto is not None:
             refused(core, slot, veto)
             return veto
-    slot.refused = ""
+    if slot.refused:
+        slot.refused = ""
     send(core, slot, order)
     return None
 
