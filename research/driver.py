@@ -166,15 +166,16 @@ class Driver:
             return self._play_conflated(self._pacer, tape)
         exchange, core = self.exchange, self.core
         on_market, ingest, advance = exchange.on_market, self.kernel.ingest, self.advance
-        count = 0
-        for count, event in enumerate(tape, 1):  # noqa: B007 - the last one is the number
+        count = now_ns = 0
+        for event in tape:
             now_ns = event.ts_ns
             if exchange.due_ns <= now_ns or 0 < core.wake_ns <= now_ns:
                 advance(now_ns)
             on_market(event)
             ingest(event)
-            if exchange.due_ns <= now_ns:
-                advance(now_ns)
+            count += 1
+        if exchange.due_ns <= now_ns:
+            advance(now_ns)
         return count
 
     def _play_conflated(self, pacer: Pacer, tape: Iterable[MarketEvent | FeedStatus]) -> int:

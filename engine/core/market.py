@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
-
-from msgspec import Struct
 
 from domain.instrument import ZERO
 from domain.market import FeedState, Level
@@ -12,8 +11,12 @@ from domain.market import FeedState, Level
 NEVER = 2**63 - 1
 
 
-class Market(Struct):
-    """Last known prices of one instrument, in integer scale (0 = unknown)."""
+@dataclass(slots=True)
+class Market:
+    """Last known prices of one instrument, in integer scale (0 = unknown).
+
+    Written at every price, and thus no `Struct`: setting a field of one takes five times as long. It is encoded alike.
+    """
 
     bid: int = 0
     bid_qty: int = 0

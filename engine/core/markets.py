@@ -38,9 +38,10 @@ def on_bar(core: Core, event: Bar) -> None:
     if market is None:
         return
     market.last = event.close
-    is_back = not market.bid and market.feed is not LIVE
+    is_back = False
     if not market.bid:
         market.ts_ns = event.ts_ns
+        is_back = market.feed is not LIVE
     if is_back:
         market.feed = LIVE
     if event.ts_ns >= market.look_ns and (event.interval_ns <= LONGEST_BAR_NS or core.state.matrix):

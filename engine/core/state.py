@@ -17,6 +17,7 @@ Only `step` and what it calls change it. Dictionaries keep the order of events, 
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -216,12 +217,10 @@ class Request(Struct):
 
 
 class Standing(Struct):
-    """What a person's votes depend on besides the role. Times in ns, 0 = from the beginning."""
+    """What a person's votes depend on: when the role was given, and the account at a door linked (0 = ever)."""
 
     role_ns: int = 0
-    """When the role was given."""
     links_ns: dict[str, int] = field(default_factory=dict)
-    """When the account at a door was linked."""
     step: int = 0
     """Time step of the newest one-time code that was used."""
     misses: int = 0
@@ -317,10 +316,11 @@ class Samples(Series):
     """The most that a strategy had earned at any sample since it was loaded, in terms of the equity given to it now."""
 
 
-class State(Struct):
-    """The whole engine. See the module docstring."""
+@dataclasses.dataclass(slots=True)
+class State:
+    """The whole engine. See the module docstring. Written at every event: no `Struct`, as `Market`."""
 
-    settings: Settings = Settings()
+    settings: Settings = dataclasses.field(default_factory=Settings)
     settings_hash: str = ""
     installation: str = ""
     epoch: int = 0
@@ -338,55 +338,55 @@ class State(Struct):
     """The most that any account may do now; `Account.trading` is what one may."""
     starting: bool = False
     """This run has not compared every account with its venue yet."""
-    venues: dict[str, VenueState] = field(default_factory=dict)
-    timers: dict[str, int] = field(default_factory=dict)
-    markets: dict[InstrumentId, Market] = field(default_factory=dict)
-    accounts: dict[AccountId, Account] = field(default_factory=dict)
-    slots: dict[SlotKey, Slot] = field(default_factory=dict)
-    where: dict[ClientId, SlotKey] = field(default_factory=dict)
-    strategies: dict[str, StrategyState] = field(default_factory=dict)
-    requests: dict[str, Request] = field(default_factory=dict)
+    venues: dict[str, VenueState] = dataclasses.field(default_factory=dict)
+    timers: dict[str, int] = dataclasses.field(default_factory=dict)
+    markets: dict[InstrumentId, Market] = dataclasses.field(default_factory=dict)
+    accounts: dict[AccountId, Account] = dataclasses.field(default_factory=dict)
+    slots: dict[SlotKey, Slot] = dataclasses.field(default_factory=dict)
+    where: dict[ClientId, SlotKey] = dataclasses.field(default_factory=dict)
+    strategies: dict[str, StrategyState] = dataclasses.field(default_factory=dict)
+    requests: dict[str, Request] = dataclasses.field(default_factory=dict)
     requests_made: int = 0
-    budgets: dict[AccountId, Budget] = field(default_factory=dict)
-    commands_seen: dict[str, None] = field(default_factory=dict)
-    fills_seen: dict[AccountId, dict[str, None]] = field(default_factory=dict)
+    budgets: dict[AccountId, Budget] = dataclasses.field(default_factory=dict)
+    commands_seen: dict[str, None] = dataclasses.field(default_factory=dict)
+    fills_seen: dict[AccountId, dict[str, None]] = dataclasses.field(default_factory=dict)
     """Per account, so that a busy one does not make a quiet one's fills look new when its venue tells them again."""
-    closed: dict[ClientId, Order] = field(default_factory=dict)
+    closed: dict[ClientId, Order] = dataclasses.field(default_factory=dict)
     day: int = 0
-    day_equity: dict[AccountId, Decimal] = field(default_factory=dict)
-    breakers: dict[str, dict[VenueOperation, Breaker]] = field(default_factory=dict)
+    day_equity: dict[AccountId, Decimal] = dataclasses.field(default_factory=dict)
+    breakers: dict[str, dict[VenueOperation, Breaker]] = dataclasses.field(default_factory=dict)
     """Per venue and operation; one that never failed is not there."""
-    failovers: dict[InstrumentId, Failover] = field(default_factory=dict)
+    failovers: dict[InstrumentId, Failover] = dataclasses.field(default_factory=dict)
     """Per instrument that has a backup and has ever failed over."""
-    matrix: dict[str, Breaker] = field(default_factory=dict)
+    matrix: dict[str, Breaker] = dataclasses.field(default_factory=dict)
     """The other breakers, by `WATCH` or `WATCH:SCOPE`; one that never measured anything is not there."""
-    samples_of: dict[str, list[Sample]] = field(default_factory=dict)
+    samples_of: dict[str, list[Sample]] = dataclasses.field(default_factory=dict)
     """What they measured within their window, by the same key."""
     locked: bool = False
     """A lock-down is in force: sessions end, and nothing that adds risk reaches a signer."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
-    incidents: dict[str, Incident] = field(default_factory=dict)
+    incidents: dict[str, Incident] = dataclasses.field(default_factory=dict)
     incidents_made: int = 0
     config_version: int = 0
-    config_versions: list[ConfigVersion] = field(default_factory=list)
+    config_versions: list[ConfigVersion] = dataclasses.field(default_factory=list)
     """The newest changes of the settings; `config_version` counts all of them."""
     file_differs: tuple[str, ...] = ()
-    samples: Samples = field(default_factory=Samples)
-    shares: dict[str, Decimal] = field(default_factory=dict)
+    samples: Samples = dataclasses.field(default_factory=Samples)
+    shares: dict[str, Decimal] = dataclasses.field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last (`allocation`)."""
-    cuts: dict[str, Decimal] = field(default_factory=dict)
+    cuts: dict[str, Decimal] = dataclasses.field(default_factory=dict)
     """What is left of the size of strategies that are too correlated with another."""
     allocated_ns: int = 0
     """When the allocator looked last."""
-    overrides: dict[str, Override] = field(default_factory=dict)
+    overrides: dict[str, Override] = dataclasses.field(default_factory=dict)
     """Those in force, by `RULE|SCOPE`."""
-    standings: dict[str, Standing] = field(default_factory=dict)
+    standings: dict[str, Standing] = dataclasses.field(default_factory=dict)
     """Of persons whose role or links are new, or who have used codes."""
-    denied: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, int] = dataclasses.field(default_factory=dict)
     """When something was last denied, by the person or strategy that asked."""
-    reviews: dict[str, ReviewDue] = field(default_factory=dict)
-    keys: KeyBook = field(default_factory=KeyBook)
+    reviews: dict[str, ReviewDue] = dataclasses.field(default_factory=dict)
+    keys: KeyBook = dataclasses.field(default_factory=KeyBook)
 
 
 decode_state = Decoder(State).decode

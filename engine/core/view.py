@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from domain.account import Account
 from domain.desired import NOTHING, Desired
@@ -10,9 +11,9 @@ from domain.errors import StrategyError
 from domain.instrument import ZERO, Instrument, InstrumentId
 from domain.market import Bar, Feed, Trade
 from domain.settings import StrategySpec
-from domain.strategy import BarView, BboView, BookView, FillView, TradeView, Wake
+from domain.strategy import BarView, BboView, BookView, FillView, Strategy, TradeView, Wake
 from engine.core.pairs import Backup
-from engine.core.state import Market, Slot, SlotKey, State, slot_key
+from engine.core.state import Market, Slot, SlotKey, State, StrategyState, slot_key
 
 
 class StrategyView:
@@ -22,6 +23,7 @@ class StrategyView:
         "account",
         "accounts",
         "backups",
+        "code",
         "desired",
         "elsewhere",
         "event",
@@ -31,6 +33,7 @@ class StrategyView:
         "instruments",
         "markets",
         "slots",
+        "strategy",
         "ts_ns",
         "wake",
         "warming",
@@ -46,6 +49,10 @@ class StrategyView:
     ) -> None:
         """Look at a strategy's accounts and slots, and at the shared markets."""
         self.id = spec.id
+        self.strategy: StrategyState = state.strategies[spec.id]
+        """Whose view it is. Fixed: a strategy that is loaded, reloaded or recovered gets another view."""
+        self.code: Strategy[Any, Any] | None = None
+        """What decides, as `Core.code` has it; None where the record of what it decided stands in for it."""
         self.account = state.accounts[spec.account]
         self.accounts: tuple[Account, ...] = tuple([state.accounts[name] for name in spec.all_accounts])
         self.elsewhere: Mapping[InstrumentId, Account] = {

@@ -49,7 +49,7 @@ def attach(core: Core, spec: StrategySpec) -> int:
     core.views[spec.id] = view
     view.backups = backups_of(core, spec.id)
     if prepared is not None:
-        core.code[spec.id] = prepared.code
+        core.code[spec.id] = view.code = prepared.code
         strategy.memory = prepared.memory
     loaded = list(core.state.strategies)
     for feed in feeds:
@@ -107,8 +107,7 @@ def detach(core: Core, strategy_id: str) -> None:
 
 def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillView | None, instrument: str) -> None:
     """Let one strategy decide about one event and act on what it wants."""
-    state = core.state
-    strategy = state.strategies[view.id]
+    strategy = view.strategy
     status = strategy.status
     if status is not RUNNING and (status is not PAUSED or strategy.asleep):
         if status is WARMING and type(event) is Bar:
@@ -123,12 +122,12 @@ def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillVie
     view.event = event
     view.wake = why
     view.instrument = instrument
-    view.ts_ns = state.ts_ns
+    view.ts_ns = core.state.ts_ns
     desired = decide(core, strategy, view)
     if desired is strategy.desired:
         return
     strategy.desired = view.desired = desired
-    strategy.signal_ns = state.ts_ns
+    strategy.signal_ns = core.state.ts_ns
     if strategy.status is RUNNING:
         review(core, strategy)
 
@@ -142,21 +141,23 @@ def hold(strategy: StrategyState, bar: Bar) -> None:
 
 def is_new(strategy: StrategyState, bar: Bar) -> bool:
     """True for a bar that the strategy has not seen; feed and history may both deliver the one between them."""
-    newest = strategy.bars_seen.get(bar.instrument)
-    if newest is None:
-        newest = strategy.bars_seen[bar.instrument] = {}
-    if bar.open_ts_ns <= newest.get(bar.interval_ns, -1):
-        return False
-    newest[bar.interval_ns] = bar.open_ts_ns
+    opened_ns, interval_ns = bar.open_ts_ns, bar.interval_ns
+    try:
+        newest = strategy.bars_seen[bar.instrument]
+        if opened_ns <= newest[interval_ns]:
+            return False
+    except KeyError:
+        newest = strategy.bars_seen.setdefault(bar.instrument, {})
+    newest[interval_ns] = opened_ns
     return True
 
 
 def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
     """Call the strategy, or take the recorded decision; record a new one. Quarantines on failure."""
-    strategy_id, before = view.id, strategy.desired
+    before = strategy.desired
     core.calls += 1
-    code = core.code.get(strategy_id)
-    if core.replayed is not None or code is None:
+    code = view.code
+    if code is None or core.replayed is not None:
         recorded = (core.known if core.replayed is None else core.replayed).get(core.calls)
         if recorded is None:
             return before
@@ -167,23 +168,27 @@ def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
     if known is not None and known.fault:
         core.decisions.append(known)
         return quarantine(core, strategy, known.fault)
+    memory = strategy.memory
     try:
-        strategy.memory, wanted = code.decide(strategy.memory, view)
+        after, wanted = code.decide(memory, view)
+        if after is not memory:
+            strategy.memory = after
         desired = before if wanted is before else whole(wanted, before)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
         fault = named(error, code)
         if known is None and not is_past(core):
-            core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, fault=fault))
+            core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=view.id, fault=fault))
             return quarantine(core, strategy, fault)
         # it ran then, so the code is another now: the record decides, and the next start says so
-        core.failed[strategy_id] = f"its code was changed and fails on what it went through: {fault}"
-        del core.code[strategy_id]
+        core.failed[view.id] = f"its code was changed and fails on what it went through: {fault}"
+        view.code = None
+        del core.code[view.id]
         desired = before
     if known is not None and known.desired is not None:
         return known.desired
     if desired is before or is_past(core):
         return before
-    core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=strategy_id, desired=desired))
+    core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=view.id, desired=desired))
     return desired
 
 

@@ -82,7 +82,7 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
 
     def decide(self, memory: EmaCrossMemory, view: View) -> tuple[EmaCrossMemory, Desired]:
         """A new target when the side changes, else what was wanted before."""
-        if view.wake != BAR:
+        if view.wake is not BAR:
             return memory, view.desired
         close = view.close
         if not isfinite(close):

@@ -23,28 +23,33 @@ if TYPE_CHECKING:
 _SAFE, _LATE = 0.999, 1.001
 """The bands are floats and only say when to look: they are this much narrower than the room."""
 
+_NO_BAND = FAR, -1
+
 
 def affords(floor: Floor, account: PaperAccount, market: Market, side: int, qty: int, price: int) -> bool:
-    """Whether the account can carry an order of `qty` more; what does not add to its worse side always passes."""
+    """Whether the account can carry an order of `qty` more; what does not add to its worse side always passes.
+
+    `longest` and `shortest` are the position if only buys, or only sells, of those that work were filled.
+    """
     instrument = market.instrument
-    name = instrument.id
+    name, open_orders = instrument.id, account.open
     holding = account.holdings.get(name)
-    held = holding.qty if holding is not None else 0
-    if account.open:
+    longest = shortest = held = holding.qty if holding is not None else 0
+    if open_orders:
         buys, sells = account.working(name)
         longest, shortest = held + buys, held - sells
-        before = max(abs(longest), abs(shortest))
-        after = max(abs(longest + qty), abs(shortest)) if side > 0 else max(abs(longest), abs(shortest - qty))
+    if side > 0:
+        after, other = longest + qty, -shortest
     else:
-        before, after = abs(held), abs(held + side * qty)
-    if after <= before:
+        after, other = qty - shortest, longest
+    if after <= other:
         return True
     mark = market.reference() or price
     need = mark * after * market.margin_unit
     equity = account.cash
     if held and holding is not None:
         equity += mark * held * instrument.unit - holding.entry_value
-    if account.open or len(account.holdings) > 1:
+    if open_orders or len(account.holdings) > 1:
         need += account.margin_elsewhere(name, floor.instruments, floor.mark)
         equity += account.gain_elsewhere(name, floor.instruments, floor.mark)
     return need <= equity
@@ -54,7 +59,8 @@ def set_bands(floor: Floor, account: PaperAccount) -> None:
     """Work out how far the price of each held instrument may move before `guard` must look."""
     if len(account.holdings) == 1:
         (holding,) = account.holdings.values()
-        set_only_band(floor.markets[holding.instrument], account, holding)
+        market = floor.markets[holding.instrument]
+        set_only_band(market, account, holding, market.reference())
         return
     held = []
     room = float(account.cash)
@@ -75,27 +81,35 @@ def set_bands(floor: Floor, account: PaperAccount) -> None:
             market.set_liquidation(account.id, -1, int(mark + reach) + 1 if reach < FAR / 2 else FAR)
 
 
-def set_only_band(market: Market, account: PaperAccount, holding: Holding) -> None:
-    """With a position in one instrument the price of liquidation follows from the books alone."""
-    held, low, high = holding.qty, -1, FAR
-    if held > 0 and account.cash < holding.entry_value:
-        room, need = float(account.cash - holding.entry_value), held * market.unit * (1 - market.maintenance)
+def set_only_band(market: Market, account: PaperAccount, holding: Holding, price: int) -> None:
+    """With a position in one instrument the price of liquidation follows from the books alone.
+
+    The band in force stays while its ends are not within a factor of two of `price` and the account is safe
+    inside it: then looking some day too early costs less than drawing it anew after every fill.
+    """
+    held, cash, entry_value = holding.qty, account.cash, holding.entry_value
+    low, high = market.liquidations.get(account.id, _NO_BAND)
+    if 2 * low < price and 2 * price < high:
+        at_high = held * high * market.short_unit if held < 0 else ZERO
+        if not held or cash + at_high >= entry_value:
+            return
+    low, high = -1, FAR
+    if held > 0 and cash < entry_value:
+        room, need = float(cash - entry_value), held * market.unit * (1 - market.maintenance)
         low = int(-room / need * _LATE) if need > 0 else FAR  # margin of all that it is worth: at any price
     elif held < 0:
-        room = float(account.cash - holding.entry_value)
-        price = room / (-held * market.unit * (1 + market.maintenance))
-        high = int(max(price, 0.0) * _SAFE) if price < FAR / 2 else FAR
+        reach = float(cash - entry_value) / (-held * market.unit * (1 + market.maintenance))
+        high = int(max(reach, 0.0) * _SAFE) if reach < FAR / 2 else FAR
     market.set_liquidation(account.id, low, high)
 
 
 def guard(floor: Floor, market: Market, ts_ns: int) -> None:
     """The price left the safe band: liquidate whoever is short of maintenance margin, and draw new bands."""
     for account in floor.accounts.values():
-        if not account.qty(market.instrument.id):
-            continue
-        equity = account.cash + account.gain_elsewhere("", floor.instruments, floor.mark)
-        if equity < account.maintenance(floor.instruments, floor.mark):
-            liquidate(floor, account, ts_ns)
+        if account.qty(market.instrument.id):
+            equity = account.cash + account.gain_elsewhere("", floor.instruments, floor.mark)
+            if equity < account.maintenance(floor.instruments, floor.mark):
+                liquidate(floor, account, ts_ns)
         set_bands(floor, account)
 
 

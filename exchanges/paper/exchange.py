@@ -14,30 +14,22 @@ from __future__ import annotations
 
 import logging
 import random
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from domain.errors import VenueError
-from domain.events import (
-    AmendRejected,
-    CancelRejected,
-    Filled,
-    FundingPaid,
-    Rejected,
-    VenueEvent,
-    VenueSnapshot,
-    VenueStatus,
-)
+from domain.events import Filled, FundingPaid, VenueEvent, VenueSnapshot, VenueStatus
 from domain.instrument import AccountId, Instrument, InstrumentId
 from domain.market import Bar, Bbo, Book, FeedStatus, Mark, MarketEvent, Trade
 from domain.order import Amend, ArmDeadMan, Cancel, Intent, Place, Query
 from exchanges.paper import kernel, memory, requests, tape
 from exchanges.paper import matching as rules
-from exchanges.paper.config import FaultKind, PaperConfig
+from exchanges.paper.config import FaultKind, FillModel, PaperConfig
 from exchanges.paper.faults import FaultPlan
 from exchanges.paper.floor import Floor
 from exchanges.paper.store import PaperStore
@@ -49,6 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NEVER = 2**62
+_due_ns = attrgetter("ts_ns")
 Fate: TypeAlias = FaultKind | None
 _ON_MARKET: dict[type, Callable[..., None]] = {
     Bar: tape.on_bar,
@@ -83,7 +76,14 @@ class PaperExchange:
     ) -> None:
         self.config = config = config or PaperConfig()
         self.now_ns = 0
-        self.floor = Floor(instruments, accounts, config, self._emit)
+        is_instant = config.fill_model is FillModel.SAME_CLOSE
+        self._entry_ns = 0 if is_instant else config.entry_ns + config.feed_ns
+        self._response_ns = 0 if is_instant else max(0, config.response_ns - config.feed_ns)
+        self._jitter_ns = 0 if is_instant else config.jitter_ns
+        is_regular = not self._jitter_ns and not config.faults
+        self._is_direct = is_regular and not self._entry_ns
+        """Requests reach the floor as they are sent."""
+        self.floor = Floor(instruments, accounts, config, self._emit if is_regular else self._emit_irregularly)
         self._markets = self.floor.markets
         self.plan = FaultPlan(config.faults, config.seed) if config.faults else None
         self._store = store
@@ -91,17 +91,12 @@ class PaperExchange:
         """Why the store could not be written the last time; empty = it could."""
         if store is not None:
             memory.remember(self.floor, store)
-        is_instant = self.floor.is_instant
-        self._entry_ns = 0 if is_instant else config.entry_ns + config.feed_ns
-        self._response_ns = 0 if is_instant else max(0, config.response_ns - config.feed_ns)
-        self._jitter_ns = 0 if is_instant else config.jitter_ns
         self._random = random.Random(config.seed)
         self._arrivals: list[tuple[int, int, Intent, Fate]] = []
-        self._answers: list[tuple[int, int, VenueEvent, int]] = []
-        """On their way to the engine, in the order in which they reach it: (due, number, event, `told`).
-
-        Without faults they leave in that order, and nobody needs their numbers.
-        """
+        self._answers: list[VenueEvent] = []
+        """On their way to the engine, in the order in which they reach it; their `ts_ns` says when."""
+        self._reports: list[tuple[VenueSnapshot, int]] = []
+        """The snapshots among the answers, each with the number of movements of money that it completes."""
         self._last_arrival_ns = 0
         self._last_answer_ns = 0
         self._number = 0
@@ -162,7 +157,7 @@ class PaperExchange:
             now = int(times[first])
             if self._timer_ns < now:
                 self._advance(now - 1)
-            due = min(self._timer_ns, self._answers[0][0] if self._answers else NEVER)
+            due = min(self._timer_ns, self._answers[0].ts_ns if self._answers else NEVER)
             if due < now:
                 break
             stop = first + (1 if market.taking else _count_until(times[first:last], due))
@@ -182,24 +177,29 @@ class PaperExchange:
         """Send requests at `ts_ns`; they arrive, in order, after the entry latency."""
         if self._timer_ns <= ts_ns:
             self._advance(ts_ns)
-        for intent in intents:
-            due = ts_ns + self._entry_ns
-            if self._jitter_ns:
-                due = max(due + self._random.randrange(self._jitter_ns), self._last_arrival_ns)
-                self._last_arrival_ns = due
-            if self.plan is not None:
-                self._send_faultily(self.plan, intent, ts_ns, due)
-            elif due <= ts_ns:
-                if self.now_ns < ts_ns:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
-                    self.now_ns = ts_ns
-                self._arrive(intent)
-            else:
-                self._number += 1
-                heappush(self._arrivals, (due, self._number, intent, None))
-        if self._arrivals or self.floor.dead_man_ns or self._timer_ns != NEVER:
-            self._set_timer()
+        if self._is_direct:
+            if self.now_ns < ts_ns:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
+                self.now_ns = ts_ns
+            self._arrive(intents)
+        else:
+            for intent in intents:
+                self._send(intent, ts_ns)
         if self._store is not None:
             self._save(self._store)
+
+    def _send(self, intent: Intent, ts_ns: int) -> None:
+        """Put a request on a line that takes time."""
+        due = ts_ns + self._entry_ns
+        if self._jitter_ns:
+            due = max(due + self._random.randrange(self._jitter_ns), self._last_arrival_ns)
+            self._last_arrival_ns = due
+        if self.plan is not None:
+            self._send_faultily(self.plan, intent, ts_ns, due)
+        else:
+            self._number += 1
+            heappush(self._arrivals, (due, self._number, intent, None))
+            self._set_timer()
+            self._advance(ts_ns)
 
     def poll(self, ts_ns: int) -> list[VenueEvent]:
         """What has reached the engine by `ts_ns`, in order; each event's `ts_ns` says when it did.
@@ -210,22 +210,26 @@ class PaperExchange:
             self._advance(ts_ns)
         if self._store is not None:
             self._save(self._store)
-        reached: list[VenueEvent] = []
-        if self.store_problem:
-            return reached
-        answers = self._answers
-        for due, _, event, told in answers:
-            if due > ts_ns:
-                break
-            event.ts_ns = due
-            if told and type(event) is VenueSnapshot:
-                self._told[event.account] = max(told, self._told.get(event.account, 0))
-            reached.append(event)
-        del answers[: len(reached)]
+            if self.store_problem:
+                return []
+        reached, self._answers = self._answers, []
+        if reached and reached[-1].ts_ns > ts_ns:
+            count = bisect_right(reached, ts_ns, key=_due_ns)
+            self._answers = reached[count:]
+            del reached[count:]
+        if self._reports:
+            self._note_reports(ts_ns)
         self.due_ns = self._timer_ns
-        if answers:
+        if self._answers:
             self._set_due()
         return reached
+
+    def _note_reports(self, ts_ns: int) -> None:
+        """Snapshots have reached the engine: the next ones need not repeat what these told."""
+        for snapshot, told in self._reports:
+            if snapshot.ts_ns <= ts_ns:
+                self._told[snapshot.account] = max(told, self._told.get(snapshot.account, 0))
+        self._reports = [report for report in self._reports if report[0].ts_ns > ts_ns]
 
     @property
     def next_due_ns(self) -> int:
@@ -236,8 +240,8 @@ class PaperExchange:
 
     def _set_due(self) -> None:
         due = self._timer_ns
-        if self._answers and self._answers[0][0] < due:
-            due = self._answers[0][0]
+        if self._answers and self._answers[0].ts_ns < due:
+            due = self._answers[0].ts_ns
         self.due_ns = due
 
     def connect(self, *, keeps_requests: bool = False) -> None:
@@ -248,6 +252,7 @@ class PaperExchange:
         if not keeps_requests:
             self._arrivals.clear()
         self._answers.clear()
+        self._reports.clear()
         self._told.clear()
         self._last_answer_ns = 0
         self._set_timer()
@@ -309,50 +314,51 @@ class PaperExchange:
             else:
                 _, _, intent, fate = heappop(self._arrivals)
                 if fate is FaultKind.RATE_LIMIT:
-                    self._refuse(intent)
+                    requests.limit_rate(self.floor, intent, self.now_ns)
                 else:
                     self._is_answer_lost = fate is FaultKind.LOSE_ANSWER
-                    self._arrive(intent)
+                    self._arrive((intent,))
                     self._is_answer_lost = False
             self._set_timer()
 
-    def _arrive(self, intent: Intent) -> None:
+    def _arrive(self, intents: Iterable[Intent]) -> None:
         floor, now = self.floor, self.now_ns
-        if type(intent) is Place:
-            requests.place(floor, intent, now)
-        elif type(intent) is Cancel:
-            requests.cancel(floor, intent, now)
-        elif type(intent) is Amend:
-            requests.amend(floor, intent, now)
-        elif type(intent) is Query:
-            requests.query(floor, intent, now)
-        elif type(intent) is ArmDeadMan:
-            requests.arm_dead_man(floor, intent)
-        elif intent.account in floor.accounts:
-            snapshot = requests.snapshot(floor, intent.account, now, self._told.get(intent.account, 0))
-            self._emit(snapshot, now, floor.told[intent.account])
+        for intent in intents:
+            if type(intent) is Place:
+                requests.place(floor, intent, now)
+            elif type(intent) is Amend:
+                requests.amend(floor, intent, now)
+            elif type(intent) is Cancel:
+                requests.cancel(floor, intent, now)
+            elif type(intent) is Query:
+                requests.query(floor, intent, now)
+            elif type(intent) is ArmDeadMan:
+                requests.arm_dead_man(floor, intent)
+                self._set_timer()
+            elif intent.account in floor.accounts:
+                snapshot = requests.snapshot(floor, intent.account, now, self._told.get(intent.account, 0))
+                if self.plan is None:
+                    self._reports.append((snapshot, floor.told[intent.account]))
+                floor.emit(snapshot, now)
 
-    def _refuse(self, intent: Intent) -> None:
-        """The venue's rate limiter says no; queries and the like get no answer."""
-        text, now = "429: too many requests", self.now_ns
-        if isinstance(intent, Place):
-            self._emit(Rejected(cid=intent.cid, text=text, venue_ts_ns=now), now)
-        elif isinstance(intent, Amend):
-            self._emit(AmendRejected(cid=intent.cid, amend_no=intent.amend_no, text=text, venue_ts_ns=now), now)
-        elif isinstance(intent, Cancel):
-            self._emit(CancelRejected(cid=intent.cid, text=text, venue_ts_ns=now), now)
+    def _emit(self, event: VenueEvent, ts_ns: int) -> None:
+        """Put an answer on a line without jitter and faults: answers reach the engine as they leave."""
+        event.ts_ns = due = ts_ns + self._response_ns
+        self._answers.append(event)
+        if due < self.due_ns:  # noqa: PLR1730 - on the hot path, and min() costs thrice as much
+            self.due_ns = due
 
-    def _emit(self, event: VenueEvent, ts_ns: int, told: int = 0) -> None:
+    def _emit_irregularly(self, event: VenueEvent, ts_ns: int) -> None:
         due = ts_ns + self._response_ns
         if self._jitter_ns:
             due = max(due + self._random.randrange(self._jitter_ns), self._last_answer_ns)
             self._last_answer_ns = due
         if self.plan is not None:
-            self._answer_faultily(self.plan, event, ts_ns, due, told)
+            self._answer_faultily(self.plan, event, ts_ns, due)
             return
-        self._answers.append((due, 0, event, told))
-        if due < self.due_ns:  # noqa: PLR1730 - on the hot path, and min() costs thrice as much
-            self.due_ns = due
+        event.ts_ns = due
+        self._answers.append(event)
+        self._set_due()
 
     # faults
 
@@ -367,24 +373,26 @@ class PaperExchange:
         self._set_timer()
         self._advance(ts_ns)
 
-    def _answer_faultily(self, plan: FaultPlan, event: VenueEvent, ts_ns: int, due_ns: int, told: int) -> None:
+    def _answer_faultily(self, plan: FaultPlan, event: VenueEvent, ts_ns: int, due_ns: int) -> None:
         if plan.outage(event, ts_ns):
             self._break(plan, ts_ns)
         is_lost = self._is_answer_lost and not isinstance(event, Filled | FundingPaid)
         if is_lost or ts_ns < plan.down_until_ns:
             return
         for arrival_ns, copied in plan.answers(event, ts_ns, due_ns):
-            self._number += 1
-            insort(self._answers, (arrival_ns, self._number, copied, told))
+            copied.ts_ns = arrival_ns
+            insort(self._answers, copied, key=_due_ns)
+            if type(copied) is VenueSnapshot:
+                self._reports.append((copied, self.floor.told[copied.account]))
         self._set_due()
 
     def _break(self, plan: FaultPlan, ts_ns: int) -> None:
         """The line goes down: what is on it is lost, and the engine sees it go and come back."""
         self._arrivals.clear()
         self._set_timer()
-        self._answers = [entry for entry in self._answers if entry[0] <= ts_ns or isinstance(entry[2], VenueStatus)]
+        self._answers = [event for event in self._answers if event.ts_ns <= ts_ns or isinstance(event, VenueStatus)]
+        self._reports = [report for report in self._reports if report[0].ts_ns <= ts_ns]
         for due, is_up in ((ts_ns, False), (plan.down_until_ns, True)):
-            status = VenueStatus(venue=self.config.venue, connected=is_up, detail="simulated outage")
-            self._number += 1
-            insort(self._answers, (due, self._number, status, 0))
+            status = VenueStatus(venue=self.config.venue, connected=is_up, detail="simulated outage", ts_ns=due)
+            insort(self._answers, status, key=_due_ns)
         self._set_due()

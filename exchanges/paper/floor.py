@@ -58,6 +58,7 @@ class Floor:
         self.accounts = {name: PaperAccount(id=name, cash=cash, deposits=cash) for name, cash in accounts.items()}
         self.orders: dict[ClientId, PaperOrder] = {}
         self.finished: deque[ClientId] = deque()
+        self._kept_orders = config.kept_orders
         self.history: dict[AccountId, deque[Filled | FundingPaid]] = {
             name: self.new_history() for name in self.accounts
         }
@@ -92,6 +93,7 @@ class Floor:
             if price and (price - order.trigger) * order.direction >= 0:
                 self.fire(market, order, 0, ts_ns)
         elif market.would_take(kind, order.side, order.price):
+            market.remove(order)  # an amended one rests
             self.take(market, order, ts_ns)
         else:
             market.rest(order)
@@ -155,7 +157,9 @@ class Floor:
             if not qty:
                 self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
                 return
-        name, side, account = order.instrument, order.side, self.accounts[order.account]
+        name, side = order.instrument, order.side
+        account_id = order.account
+        account = self.accounts[account_id]
         holding = account.holdings.get(name)
         if holding is None:
             holding = account.holdings[name] = Holding(instrument=name)
@@ -165,10 +169,10 @@ class Floor:
         order.filled = filled = order.filled + qty
         event = Filled(
             venue_ts_ns=ts_ns,
-            account=account.id,
+            account=account_id,
             instrument=name,
             cid=order.cid,
-            fill_id=f"F{self.told[account.id] + 1}",
+            fill_id=f"F{self.told[account_id] + 1}",
             side=side,
             price=price,
             qty=qty,
@@ -176,9 +180,9 @@ class Floor:
             liquidity=liquidity,
             liquidation=order.liquidation,
         )
-        self.tell(account.id, event, ts_ns)
+        self.tell(account_id, event, ts_ns)
         if filled == order.qty:
-            self._finish(order, FILLED)
+            self._finish(order, account, FILLED)
         elif order.reduce_only and not holding.qty:
             self.cancel_order(order, NOTHING_TO_REDUCE, ts_ns)
         elif self.recording:
@@ -186,7 +190,7 @@ class Floor:
         if account.open and holding.qty * side >= 0:
             self._drop_useless(account, name, ts_ns)
         if len(account.holdings) == 1:
-            clearing.set_only_band(market, account, holding)
+            clearing.set_only_band(market, account, holding, price)
         else:
             clearing.set_bands(self, account)
 
@@ -207,7 +211,7 @@ class Floor:
 
     def cancel_order(self, order: PaperOrder, text: str, ts_ns: int) -> None:
         """Take a working order out of the market and say why."""
-        self._finish(order, CANCELLED)
+        self._finish(order, self.accounts[order.account], CANCELLED)
         self.emit(Cancelled(cid=order.cid, filled=order.filled, text=text, venue_ts_ns=ts_ns), ts_ns)
 
     def cancel_all(self, account: PaperAccount, text: str, ts_ns: int) -> None:
@@ -216,14 +220,15 @@ class Floor:
             if not order.liquidation:
                 self.cancel_order(order, text, ts_ns)
 
-    def _finish(self, order: PaperOrder, status: OrderStatus) -> None:
+    def _finish(self, order: PaperOrder, account: PaperAccount, status: OrderStatus) -> None:
         order.status = status
-        self.accounts[order.account].open.pop(order.cid, None)
+        cid, finished = order.cid, self.finished
+        account.open.pop(cid, None)
         if order.where is not NOWHERE:
             self.markets[order.instrument].remove(order)
-        self.finished.append(order.cid)
-        if len(self.finished) > self.config.kept_orders:
-            self.orders.pop(self.finished.popleft(), None)
+        finished.append(cid)
+        if len(finished) > self._kept_orders:
+            self.orders.pop(finished.popleft(), None)
         if self.recording:
             self.note(order)
 

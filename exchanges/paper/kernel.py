@@ -45,6 +45,7 @@ def compiled_match() -> Callable[..., int]:
 
 def match_rows(market: Market, rows: npt.NDArray[np.int64], first: int, last: int) -> int:
     """Match `rows` (five integers each) from `first` to `last`, as `matching.match` does."""
+    market.catch_up()
     if market.is_stale:
         market.set_band()
     if not market.views:

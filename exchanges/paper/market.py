@@ -1,4 +1,4 @@
-"""One instrument on the paper venue: its ladder, the orders resting in it, and what is known of its price.
+"""One instrument on the paper venue: its ladder, the orders that wait in it, and what is known of its price.
 
 The arrays are the ones `matching.match` works on. Market data that cannot touch any order (it lies inside
 the quiet band, strictly between `low` and `high`) is only remembered, and written to the ladder when
@@ -8,61 +8,49 @@ somebody looks: that is what makes a quiet market cheap.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from math import ceil
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from domain.instrument import ZERO, AccountId, Instrument
 from domain.market import Bbo, Book, Level
 from domain.order import OrderKind
 from exchanges.paper import matching as rules
-from exchanges.paper.matching import AHEAD, KEY, LEAVES, ORDER, SHOWN, SIDE, TRADED
 from exchanges.paper.orders import ARMED, NOWHERE, POST_ONLY, RESTING, TAKING, PaperOrder
+from exchanges.paper.queues import MOST_PASSED, Queues, shown
 
 Matcher: TypeAlias = Callable[..., int]
 FAR = 2**62
 """Beyond every price."""
 
 
-def _shown(quote: Bbo, side: int, key: int) -> int:
-    """As `rules.shown`, of a ladder that has only this quote."""
-    best, size = (quote.bid, quote.bid_qty) if side > 0 else (-quote.ask, quote.ask_qty)
-    if key < best or size <= 0 or not best:
-        return -1
-    return size if key == best else 0
-
-
-class Market:
+class Market(Queues):
     """State of one instrument. `low` and `high` bound the quiet band; prices are integers, 0 = unknown.
 
     Whatever changes the band only makes it stale; whoever looks at a stale one has it worked out first.
     """
 
     def __init__(self, instrument: Instrument, queue_power: int) -> None:
+        super().__init__(queue_power)
         self.instrument = instrument
         self.unit = float(instrument.unit)
         self.maintenance = float(instrument.maintenance_margin)
+        self.short_unit = instrument.unit * (1 + instrument.maintenance_margin)
+        """What a short of one quantity unit needs, to be closed and as margin, per price unit."""
         self.least_worth = ceil(Fraction(instrument.min_notional) / Fraction(instrument.unit))
         """Minimum notional in price units times quantity units."""
         self.margin_unit = instrument.unit * instrument.initial_margin
         self.maker_unit = instrument.unit * instrument.maker_fee
         self.taker_unit = instrument.unit * instrument.taker_fee
         """Initial margin and fees, before rounding, of one price unit times one quantity unit."""
-        self.state = array("q", bytes(8 * rules.STATE))
         self.keys = array("q", bytes(8 * 2 * rules.DEPTH))
         self.sizes = array("q", bytes(8 * 2 * rules.DEPTH))
-        self.state[rules.POWER] = queue_power
         rules.clear(self.state, rules.BIDS)
         rules.clear(self.state, rules.ASKS)
-        self.resting: list[PaperOrder] = []
-        self._priorities: list[tuple[int, int, int]] = []
-        """(side, -side * price, seq) of each resting order, ascending: asks first, on each side the best first."""
         self.armed: list[PaperOrder] = []
         self.taking: list[PaperOrder] = []
         """Takers that wait for a price: for the next bar, or for more size after a stop has fired."""
-        self._grow(16)
         self.lazy: Bbo | Book | None = None
         """What is shown and has not been written to the ladder yet."""
         self.queued: Bbo | None = None
@@ -82,20 +70,14 @@ class Market:
         self.funding_rate = ZERO
         self.next_funding_ns = 0
         self.liquidations: dict[AccountId, tuple[int, int]] = {}
+        self._margin_band = -1, FAR
+        """The prices between which no account's margin has to be looked at."""
         self.is_stale = True
         self.low, self.high = -1, FAR
         self.safe_low, self.safe_high = -1, FAR
         """Prices strictly between these endanger nobody's margin."""
         self.bought, self.sold = -1, FAR
         """Best resting bid and ask of ours: a quote strictly outside fills nobody (FAR, -1 while others wait too)."""
-
-    def _grow(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.orders = array("q", bytes(8 * ORDER * capacity))
-        self.triggers = array("q", bytes(8 * rules.TRIGGER * capacity))
-        self.out = array("q", bytes(8 * 2 * 2 * capacity))
-        self.views: tuple[Any, ...] = ()
-        """The same memory as numpy sees it; made by `kernel.py`."""
 
     # the ladder
 
@@ -108,7 +90,7 @@ class Market:
         """Write a book or quote to the ladder. Orders forget what was shown before a remembered one."""
         if self.lazy is not None:
             if self.lazy is not self.queued:
-                self._unsee()
+                self.unsee()
             self.lazy = self.queued = None
         if type(event) is Bbo:
             state, keys, sizes = self.state, self.keys, self.sizes
@@ -135,38 +117,20 @@ class Market:
 
     def forget_ladder(self) -> None:
         """After a gap in the feed: nothing is shown until the next snapshot."""
-        self.lazy = None
+        self.lazy = self.queued = None
         rules.clear(self.state, rules.BIDS)
         rules.clear(self.state, rules.ASKS)
-        self._unsee()
-
-    def _unsee(self) -> None:
-        orders = self.orders
-        for at in range(SHOWN, len(self.resting) * ORDER, ORDER):
-            orders[at] = -1
+        self.unsee()
 
     def requeue(self, event: Bbo) -> None:
-        """Show a quote that fills nobody, where only quotes are: as `show` and `rules.refresh`, but for the ladder."""
-        if self.lazy is not None and self.lazy is not self.queued:
-            self._unsee()
+        """Show a quote that fills nobody, where only quotes are. The queues are told of it when somebody looks."""
+        passed, lazy = self.passed, self.lazy
+        if lazy is not None and lazy is not self.queued:
+            passed.append(None)
         self.lazy = self.queued = event
-        orders, bid, ask = self.orders, event.bid, -event.ask
-        for at in range(0, len(self.resting) * ORDER, ORDER):
-            side, key = orders[at + SIDE], orders[at + KEY]
-            size = -1 if key < (bid if side > 0 else ask) else _shown(event, side, key)
-            if size != orders[at + SHOWN] or (size >= 0 and orders[at + TRADED]):
-                rules.advance(orders, at, size, self.state[rules.POWER])
-
-    def _queue(self, side: int, key: int) -> int:
-        """What is shown at an order's price, as it joins the queue there (-1 = unknown)."""
-        lazy = self.lazy
-        if type(lazy) is not Bbo:
-            self.load()
-            return rules.shown(self.state, self.keys, self.sizes, side, key)
-        if lazy is not self.queued:
-            self._unsee()
-            self.queued = lazy
-        return _shown(lazy, side, key)
+        passed.append(event)
+        if len(passed) >= MOST_PASSED:
+            self.catch_up()
 
     def best(self, side: int) -> int:
         """Best price shown on a side (+1 = bids); 0 when none is."""
@@ -183,8 +147,29 @@ class Market:
 
     def take(self, side: int, limit: int, qty: int) -> list[Level]:
         """Walk the opposite side up to `limit` (0 = any price) and eat it: the (price, quantity) pieces got."""
-        if self.lazy is not None:
-            self.show(self.lazy)
+        lazy = self.lazy
+        if type(lazy) is not Bbo:
+            self.load()
+            return self._walk(side, limit, qty)
+        price, size = (lazy.ask, lazy.ask_qty) if side > 0 else (lazy.bid, lazy.bid_qty)
+        if not price or size <= 0 or (limit and (price - limit) * side > 0):
+            return []
+        if lazy is not self.queued:
+            self.unsee()
+        bid_qty, ask_qty = lazy.bid_qty, lazy.ask_qty
+        if qty > size:  # noqa: PLR1730 - on the hot path, and min() costs thrice as much
+            qty = size
+        if side > 0:
+            ask_qty = size - qty
+        else:
+            bid_qty = size - qty
+        self.lazy = self.queued = Bbo(
+            instrument=lazy.instrument, bid=lazy.bid, bid_qty=bid_qty, ask=lazy.ask, ask_qty=ask_qty
+        )
+        return [(price, qty)]
+
+    def _walk(self, side: int, limit: int, qty: int) -> list[Level]:
+        """As `take`, from the ladder."""
         state, sizes = self.state, self.sizes
         half = rules.ASKS if side > 0 else rules.BIDS
         pieces: list[Level] = []
@@ -238,30 +223,23 @@ class Market:
     # orders
 
     def rest(self, order: PaperOrder) -> None:
-        """Put an order at the back of the queue at its price."""
-        count = len(self.resting)
-        if count == self.capacity:
-            self._regrow()
-        order.where, side = RESTING, order.side
-        key = side * order.price
-        size = self._queue(side, key)
-        priority = side, -key, order.seq
-        slot = bisect_right(self._priorities, priority)
-        self._priorities.insert(slot, priority)
-        self.resting.insert(slot, order)
-        orders, at = self.orders, slot * ORDER
-        if slot < count:
-            orders[at + ORDER : (count + 1) * ORDER] = orders[at : count * ORDER]
-        orders[at + SIDE], orders[at + KEY] = side, key
-        orders[at + LEAVES], orders[at + TRADED] = order.qty - order.filled, 0
-        orders[at + AHEAD] = orders[at + SHOWN] = size
-        self.state[rules.ORDERS] = count + 1
+        """Put an order at the back of the queue at its price; one that rests already goes there."""
+        side, lazy = order.side, self.lazy
+        if type(lazy) is Bbo:
+            if lazy is not self.queued:
+                self.unsee()
+                self.queued = lazy
+            size = shown(lazy, side, side * order.price)
+        else:
+            self.load()
+            size = rules.shown(self.state, self.keys, self.sizes, side, side * order.price)
+        self.enqueue(order, size)
         self.is_stale = True
 
     def arm(self, order: PaperOrder) -> None:
         """Keep a stop or take-profit until its trigger is reached."""
         if len(self.armed) == self.capacity:
-            self._regrow()
+            self.regrow()
         order.where = ARMED
         self.armed.append(order)
         self._write_triggers()
@@ -278,22 +256,13 @@ class Market:
         if where is NOWHERE:
             return
         if where is RESTING:
-            slot, count = self.resting.index(order), len(self.resting)
-            del self.resting[slot], self._priorities[slot]
-            if slot < count - 1:
-                self.orders[slot * ORDER : (count - 1) * ORDER] = self.orders[(slot + 1) * ORDER : count * ORDER]
-            self.state[rules.ORDERS] = count - 1
+            self.dequeue(order)
         elif where is ARMED:
             self.armed.remove(order)
             self._write_triggers()
         else:
             self.taking.remove(order)
         self.is_stale = True
-
-    def write_leaves(self, order: PaperOrder) -> None:
-        """Tell the matching rules how much of a resting order is left, without touching its queue."""
-        if order.where is RESTING:
-            self.orders[self.resting.index(order) * ORDER + LEAVES] = order.leaves
 
     def _write_triggers(self) -> None:
         for i, order in enumerate(self.armed):
@@ -304,51 +273,38 @@ class Market:
         self.state[rules.TRIGGERS] = len(self.armed)
         self.is_stale = True
 
-    def _regrow(self) -> None:
-        orders, triggers = self.orders, self.triggers
-        self._grow(2 * self.capacity)
-        self.orders[: len(orders)] = orders
-        self.triggers[: len(triggers)] = triggers
-
     def set_liquidation(self, account: AccountId, low: int, high: int) -> None:
         """Set the prices beyond which the account's margin has to be looked at."""
         bounds = low, high
         if self.liquidations.get(account) != bounds:
             self.liquidations[account] = bounds
+            lows, highs = zip(*self.liquidations.values(), strict=True)
+            self._margin_band = max(lows), min(highs)
             self.is_stale = True
 
     def beyond_liquidation(self, price: int) -> bool:
         """Whether the margin of some account has to be looked at."""
-        return any(price <= low or price >= high for low, high in self.liquidations.values())
+        low, high = self._margin_band
+        return price <= low or price >= high
 
     def set_band(self) -> None:
         """Work out the quiet band from everything that waits for a price."""
         self.is_stale = False
-        low, high = -1, FAR
-        if self.taking:
-            low, high = FAR, -1
-        for floor, ceiling in self.liquidations.values():
-            low = floor if floor > low else low  # noqa: FURB136 - on the hot path, and max() costs thrice as much
-            high = ceiling if ceiling < high else high  # noqa: FURB136 - as above
+        low, high = (FAR, -1) if self.taking else self._margin_band
         self.safe_low, self.safe_high = low, high
-        bought, sold = self._best_resting() if self.resting else (-1, FAR)
-        self.bought, self.sold = (FAR, -1) if self.armed or self.taking else (bought, sold)
-        low = bought if bought > low else low  # noqa: FURB136 - as above
-        high = sold if sold < high else high  # noqa: FURB136 - as above
-        for order in self.armed:
-            if order.direction < 0:
-                low = max(low, order.trigger)
-            else:
-                high = min(high, order.trigger)
+        resting, asks = self.resting, self.asks
+        self.bought = bought = resting[asks].price if len(resting) > asks else -1
+        self.sold = sold = resting[0].price if asks else FAR
+        if bought > low:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
+            low = bought
+        if sold < high:  # noqa: PLR1730 - as above
+            high = sold
+        if self.armed or self.taking:
+            self.bought, self.sold = FAR, -1
+            for order in self.armed:
+                if order.direction < 0:
+                    low = max(low, order.trigger)
+                else:
+                    high = min(high, order.trigger)
         self.low = self.state[rules.LOW] = low
         self.high = self.state[rules.HIGH] = high
-
-    def _best_resting(self) -> tuple[int, int]:
-        """Our best bid and ask; asks come first in the order of priority, each side best first."""
-        sold = FAR
-        for order in self.resting:
-            if order.side > 0:
-                return order.price, sold
-            if sold == FAR:
-                sold = order.price
-        return -1, sold

@@ -7,7 +7,7 @@ import enum
 from msgspec import Struct
 
 from domain.instrument import AccountId, Instrument, InstrumentId
-from domain.order import ClientId, Liquidity, OrderKind, OrderStatus, Place
+from domain.order import ClientId, Liquidity, OrderKind, OrderStatus
 from domain.verdict import Reason
 
 LIMIT, POST_ONLY, IOC, STOP, TAKE_PROFIT = OrderKind
@@ -88,20 +88,3 @@ def bad_numbers(instrument: Instrument, kind: OrderKind, qty: int, price: int, t
         return bad_price(instrument, price, "price")
     problem = bad_price(instrument, price, "price") if price else None
     return problem or bad_price(instrument, trigger, "trigger")
-
-
-def refusal(instrument: Instrument, least_worth: int, place: Place, ts_ns: int) -> Refusal | None:
-    """Why an order is refused whatever the market and the account look like; None = it is not.
-
-    `least_worth` is the minimum notional in price units times quantity units; orders that only reduce may be below it.
-    """
-    if place.valid_until_ns and ts_ns > place.valid_until_ns:
-        return Reason.EXPIRED, "the request arrived after its validity"
-    if place.side not in {1, -1}:
-        return Reason.BAD_NUMBER, f"side {place.side} is neither +1 nor -1"
-    qty, price = place.qty, place.price
-    problem = bad_numbers(instrument, place.kind, qty, price, place.trigger)
-    if problem is not None or place.reduce_only or (price or place.trigger) * qty >= least_worth:
-        return problem
-    worth = instrument.notional(price or place.trigger, qty)
-    return Reason.MIN_NOTIONAL, f"worth {worth:f}, the minimum is {instrument.min_notional:f}"

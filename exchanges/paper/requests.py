@@ -18,88 +18,105 @@ from domain.events import (
     VenueSnapshot,
 )
 from domain.instrument import AccountId
-from domain.order import Amend, ArmDeadMan, Cancel, Place, Query
+from domain.order import Amend, ArmDeadMan, Cancel, Intent, Place, Query
 from domain.verdict import Reason
 from exchanges.paper import clearing
 from exchanges.paper.floor import Floor
 from exchanges.paper.ledger import PaperAccount
 from exchanges.paper.market import Market
-from exchanges.paper.orders import OPEN, POST_ONLY, TRIGGERED, PaperOrder, Refusal, bad_numbers, refusal
+from exchanges.paper.orders import OPEN, POST_ONLY, RESTING, TRIGGERED, PaperOrder, Refusal, bad_numbers
 
 
 def place(floor: Floor, intent: Place, ts_ns: int) -> None:
     """Accept or refuse a new order; what can take does so at once."""
-    market, account = floor.markets.get(intent.instrument), floor.accounts.get(intent.account)
+    cid, name = intent.cid, intent.instrument
+    market, account = floor.markets.get(name), floor.accounts.get(intent.account)
     if market is None or account is None:
-        missing = intent.instrument if market is None else intent.account
-        floor.emit(Rejected(cid=intent.cid, venue_ts_ns=ts_ns, text=f"{missing} is not known here"), ts_ns)
+        missing = name if market is None else intent.account
+        floor.emit(Rejected(cid=cid, venue_ts_ns=ts_ns, text=f"{missing} is not known here"), ts_ns)
         return
     problem = _place_problem(floor, market, account, intent, ts_ns)
     if problem is not None:
-        floor.emit(Rejected(cid=intent.cid, venue_ts_ns=ts_ns, reason=problem[0], text=problem[1]), ts_ns)
+        floor.emit(Rejected(cid=cid, venue_ts_ns=ts_ns, reason=problem[0], text=problem[1]), ts_ns)
         return
-    floor.seq += 1
+    floor.seq = seq = floor.seq + 1
+    venue_id = f"V{seq}"
     order = PaperOrder(
-        cid=intent.cid,
+        cid=cid,
         account=intent.account,
-        instrument=intent.instrument,
+        instrument=name,
         side=intent.side,
         kind=intent.kind,
         qty=intent.qty,
         price=intent.price,
         trigger=intent.trigger,
         reduce_only=intent.reduce_only,
-        venue_id=f"V{floor.seq}",
-        seq=floor.seq,
+        venue_id=venue_id,
+        seq=seq,
     )
-    floor.orders[order.cid] = account.open[order.cid] = order
-    floor.emit(Accepted(cid=order.cid, venue_id=order.venue_id, venue_ts_ns=ts_ns), ts_ns)
+    floor.orders[cid] = account.open[cid] = order
+    floor.emit(Accepted(cid=cid, venue_id=venue_id, venue_ts_ns=ts_ns), ts_ns)
     floor.start(market, order, ts_ns)
 
 
 def _place_problem(floor: Floor, market: Market, account: PaperAccount, intent: Place, ts_ns: int) -> Refusal | None:
     if intent.cid in floor.orders:
         return Reason.DUPLICATE, f"an order {intent.cid} exists already"
-    problem = refusal(market.instrument, market.least_worth, intent, ts_ns)
+    if intent.valid_until_ns and ts_ns > intent.valid_until_ns:
+        return Reason.EXPIRED, "the request arrived after its validity"
+    side, kind, qty, price, trigger = intent.side, intent.kind, intent.qty, intent.price, intent.trigger
+    if side not in {1, -1}:
+        return Reason.BAD_NUMBER, f"side {side} is neither +1 nor -1"
+    problem = bad_numbers(market.instrument, kind, qty, price, trigger)
     if problem is not None:
         return problem
-    if intent.kind is POST_ONLY and market.would_take(POST_ONLY, intent.side, intent.price):
+    reduces, dearest = intent.reduce_only, price or trigger
+    if not reduces and dearest * qty < market.least_worth:
+        instrument = market.instrument
+        worth = instrument.notional(dearest, qty)
+        return Reason.MIN_NOTIONAL, f"worth {worth:f}, the minimum is {instrument.min_notional:f}"
+    if kind is POST_ONLY and market.would_take(POST_ONLY, side, price):
         return Reason.VENUE, "post-only, but it would take"
-    if intent.reduce_only:
-        if intent.kind not in TRIGGERED and account.qty(intent.instrument) * intent.side >= 0:
-            return Reason.VENUE, "reduce-only, but there is nothing to reduce"
-    elif not clearing.affords(floor, account, market, intent.side, intent.qty, intent.price or intent.trigger):
-        return Reason.VENUE, "insufficient margin"
-    return None
+    if reduces:
+        is_idle = kind not in TRIGGERED and account.qty(intent.instrument) * side >= 0
+        return (Reason.VENUE, "reduce-only, but there is nothing to reduce") if is_idle else None
+    is_affordable = clearing.affords(floor, account, market, side, qty, dearest)
+    return None if is_affordable else (Reason.VENUE, "insufficient margin")
+
+
+def limit_rate(floor: Floor, intent: Intent, ts_ns: int) -> None:
+    """The venue's rate limiter says no; queries and the like get no answer."""
+    text = "429: too many requests"
+    if isinstance(intent, Place):
+        floor.emit(Rejected(cid=intent.cid, text=text, venue_ts_ns=ts_ns), ts_ns)
+    elif isinstance(intent, Amend):
+        refused = AmendRejected(cid=intent.cid, amend_no=intent.amend_no, text=text, venue_ts_ns=ts_ns)
+        floor.emit(refused, ts_ns)
+    elif isinstance(intent, Cancel):
+        floor.emit(CancelRejected(cid=intent.cid, text=text, venue_ts_ns=ts_ns), ts_ns)
 
 
 def amend(floor: Floor, intent: Amend, ts_ns: int) -> None:
     """Change a working order in place. Less quantity keeps the queue; anything else goes to its back."""
-    order = floor.orders.get(intent.cid)
+    cid, price, qty = intent.cid, intent.price, intent.qty
+    order = floor.orders.get(cid)
     problem = _amend_problem(floor, order, intent, ts_ns)
     if order is None or problem:
-        refused = AmendRejected(cid=intent.cid, amend_no=intent.amend_no, text=problem, venue_ts_ns=ts_ns)
+        refused = AmendRejected(cid=cid, amend_no=intent.amend_no, text=problem, venue_ts_ns=ts_ns)
         floor.emit(refused, ts_ns)
         return
-    if intent.qty <= order.filled:
+    if qty <= order.filled:
         floor.cancel_order(order, "amended to no more than has filled", ts_ns)
         return
     market = floor.markets[order.instrument]
     trigger = intent.trigger or order.trigger
-    keeps_queue = intent.price == order.price and intent.qty <= order.qty and trigger == order.trigger
+    keeps_queue = price == order.price and qty <= order.qty and trigger == order.trigger
     if not keeps_queue:
-        market.remove(order)
-        floor.seq += 1
-        order.seq = floor.seq
-    order.price, order.qty, order.trigger = intent.price, intent.qty, trigger
-    amended = Amended(
-        cid=order.cid,
-        price=order.price,
-        qty=order.qty,
-        trigger=trigger,
-        amend_no=intent.amend_no,
-        venue_ts_ns=ts_ns,
-    )
+        if order.where is not RESTING:
+            market.remove(order)
+        floor.seq = order.seq = floor.seq + 1
+    order.price, order.qty, order.trigger = price, qty, trigger
+    amended = Amended(cid=cid, price=price, qty=qty, trigger=trigger, amend_no=intent.amend_no, venue_ts_ns=ts_ns)
     floor.emit(amended, ts_ns)
     if keeps_queue:
         market.write_leaves(order)
@@ -115,17 +132,20 @@ def _amend_problem(floor: Floor, order: PaperOrder | None, intent: Amend, ts_ns:
         return "no such order is working"
     if order.fired or order.liquidation:
         return "it has been triggered"
-    if intent.qty <= order.filled:
+    qty, price, kind = intent.qty, intent.price, order.kind
+    if qty <= order.filled:
         return ""
-    market, account = floor.markets[order.instrument], floor.accounts[order.account]
-    numbers = bad_numbers(market.instrument, order.kind, intent.qty, intent.price, intent.trigger or order.trigger)
+    market = floor.markets[order.instrument]
+    numbers = bad_numbers(market.instrument, kind, qty, price, intent.trigger or order.trigger)
     if numbers is not None:
         return numbers[1]
-    if order.kind is POST_ONLY and market.would_take(POST_ONLY, order.side, intent.price):
+    if kind is POST_ONLY and market.would_take(POST_ONLY, order.side, price):
         return "post-only, but it would take"
-    more = intent.qty - order.qty
-    if more > 0 and not order.reduce_only and not clearing.affords(floor, account, market, order.side, more, 0):
-        return "insufficient margin"
+    more = qty - order.qty
+    if more > 0 and not order.reduce_only:
+        account = floor.accounts[order.account]
+        if not clearing.affords(floor, account, market, order.side, more, 0):
+            return "insufficient margin"
     return ""
 
 

@@ -144,6 +144,7 @@ def on_matched(floor: Floor, market: Market, ts_ns: int) -> None:
 
 def run(floor: Floor, market: Market, rows: Sequence[int], ts_ns: int, gap_price: int = 0) -> None:
     """Match rows and settle their effects; `gap_price` as for `settle`."""
+    market.catch_up()
     row, last = 0, len(rows) // rules.ROW
     while row < last:
         if market.is_stale:

@@ -111,7 +111,7 @@ def difference(a: State, b: State) -> str:
     """Names of what differs between two states."""
     names = [
         name
-        for name in State.__struct_fields__
+        for name in State.__slots__
         if name not in {"markets", "strategies", "settings"} and getattr(a, name) != getattr(b, name)
     ]
     return ", ".join(names) or "strategies or settings"

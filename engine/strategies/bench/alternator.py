@@ -64,7 +64,7 @@ class Alternator(Strategy[AlternatorMemory, AlternatorParams]):
     def decide(self, memory: AlternatorMemory, view: View) -> tuple[AlternatorMemory, Desired]:
         """One more order, until `limit`."""
         count, params = memory.count, self.params
-        if view.wake == FILL or count >= params.limit:
+        if view.wake is FILL or count >= params.limit:
             return memory, view.desired
         touch = view.bbo(self.instrument)
         if touch is None:

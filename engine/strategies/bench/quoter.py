@@ -65,7 +65,7 @@ class Quoter(Strategy[QuoterMemory, QuoterParams]):
 
     def decide(self, memory: QuoterMemory, view: View) -> tuple[QuoterMemory, Desired]:
         """Both quotes anew at every k-th wake, the unfilled rest of them in between."""
-        if view.wake == FILL:
+        if view.wake is FILL:
             return self._filled(memory, view)
         memory.seen += 1
         if memory.seen % self.params.every:

@@ -69,7 +69,7 @@ class SmaCross(Strategy[SmaCrossMemory, SmaCrossParams]):
 
     def decide(self, memory: SmaCrossMemory, view: View) -> tuple[SmaCrossMemory, Desired]:
         """Buy the cross above, sell the cross below."""
-        if view.wake != BAR:
+        if view.wake is not BAR:
             return memory, view.desired
         close = view.close
         before = memory.fast, memory.slow

@@ -7,6 +7,7 @@ import pytest
 
 from domain.events import Cancelled, Filled, FundingPaid, Rejected, VenueSnapshot
 from domain.order import ArmDeadMan, OrderKind, RequestSnapshot
+from exchanges.paper.market import FAR
 from tests.exchanges.paper.world import ACCOUNT, BTC, INSTANT, World, cancel_texts, fills, names
 
 HOUR = 3_600_000_000_000
@@ -100,6 +101,37 @@ def test_a_short_of_margin_account_is_liquidated_under_an_id_of_the_venue():
     assert (closed.liquidation, closed.side, closed.qty, closed.cid[:4]) == (True, -1, 1000, "LIQ-")
     assert fills(world.bbo(564_000, 564_010, 1_000, 1_000)) == [(-1, 564_000, 600)]
     assert world.position == 0
+
+
+def test_a_band_of_margin_that_is_far_off_stays_and_one_that_a_fill_makes_unsafe_does_not():
+    world = World(cash="100000")
+    world.bbo(600_000, 600_010)
+    market = world.exchange.floor.markets[BTC.id]
+    world.ioc(-1, 100, 600_000)
+    band = market.liquidations[ACCOUNT]
+    world.ioc(1, 50, 600_010)
+    world.ioc(1, 60, 600_010)
+    world.ioc(-1, 60, 600_000)
+    assert market.liquidations[ACCOUNT] == band
+    world.bbo(600_000, 600_010, 10_000, 10_000)
+    world.ioc(-1, 1_000, 600_000)
+    low, high = market.liquidations[ACCOUNT]
+    assert low == -1
+    assert 600_000 < high < band[1]
+    assert not any(fill.liquidation for fill in world.bbo(high - 10, high - 5) if isinstance(fill, Filled))
+    assert any(
+        fill.liquidation for fill in world.bbo(high + 2_000, high + 2_010, 9_999, 9_999) if isinstance(fill, Filled)
+    )
+
+
+def test_an_account_that_is_flat_does_not_keep_a_band_near_the_price():
+    world = World(cash="1000")
+    world.bbo(600_000, 600_010)
+    market = world.exchange.floor.markets[BTC.id]
+    world.ioc(-1, 100, 600_000)
+    assert market.liquidations[ACCOUNT][1] < 1_200_000
+    world.ioc(1, 100, 600_010)
+    assert market.liquidations[ACCOUNT] == (-1, FAR)
 
 
 def test_a_mark_alone_can_liquidate_a_short():

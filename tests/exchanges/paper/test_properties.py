@@ -1,15 +1,20 @@
 """Whatever is asked of the venue and whatever the market does: the books add up and the rules hold."""
 
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.events import Accepted, Cancelled, Filled, Rejected, VenueEvent
 from domain.order import Liquidity, OrderKind
+from exchanges.paper import clearing
+from exchanges.paper import matching as rules
 from exchanges.paper.config import FillModel, PaperConfig, QueueModel
-from tests.exchanges.paper.world import INSTANT, World
+from tests.exchanges.paper.world import ACCOUNT, BTC, INSTANT, World
 
 MIDDLE = 600_000
 side = st.sampled_from([1, -1])
@@ -135,6 +140,54 @@ def test_the_same_inputs_and_seed_give_the_same_answers(ops, seed):
         first.said += step(first, *op)
         second.said += step(second, *op)
     assert first.said + world.poll(10**9) == second.said + again.poll(10**9)
+
+
+def quoting(seed: int, count: int) -> Iterator[tuple]:
+    """Two-sided quoting around a wandering middle, where only best prices and trades are shown."""
+    rng = random.Random(seed)
+    middle = orders = 0
+    kinds = [OrderKind.POST_ONLY, OrderKind.POST_ONLY, OrderKind.LIMIT, OrderKind.IOC]
+    for _ in range(count):
+        what = rng.random()
+        direction, away, amount = rng.choice([1, -1]), rng.randint(-1, 4), rng.randint(1, 60)
+        if what < 0.4:
+            middle += rng.choice([-1, 0, 0, 0, 1]) if what > 0.003 else rng.randint(-90_000, 90_000)
+            yield "bbo", middle, rng.randint(0, 90), rng.randint(0, 90)
+        elif what < 0.55:
+            yield "trade", middle + direction * rng.randint(0, 2), amount, direction
+        elif what < 0.75 and orders:
+            yield "amend", rng.randint(max(1, orders - 8), orders), amount, middle - direction * away
+        elif what < 0.85 and orders:
+            yield "cancel", rng.randint(max(1, orders - 8), orders)
+        else:
+            orders += 1
+            yield "place", direction, amount, middle - direction * away, rng.choice(kinds), rng.random() < 0.1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_looking_at_queues_and_margin_after_everything_changes_nothing(seed):
+    config = msgspec.structs.replace(INSTANT, queue_model=list(QueueModel)[seed % 2])
+    lazy, eager = (Watched(World(config, "600")) for _ in range(2))
+    floor = eager.world.exchange.floor
+    markets = [watched.world.exchange.floor.markets[BTC.id] for watched in (lazy, eager)]
+    for op in quoting(seed, 600):
+        lazy.hear(step(lazy, *op))
+        eager.hear(step(eager, *op))
+        assert lazy.said == eager.said
+        markets[1].catch_up()
+        markets[1].liquidations.clear()
+        clearing.set_bands(floor, floor.accounts[ACCOUNT])
+    rows = []
+    for market in markets:
+        market.catch_up()
+        wanted = sorted(market.resting, key=lambda order: (order.side, -order.side * order.price, order.seq))
+        assert market.resting == wanted
+        rows.append(market.orders[: len(wanted) * rules.ORDER].tolist())
+        assert rows[-1][rules.KEY :: rules.ORDER] == [order.side * order.price for order in wanted]
+        assert rows[-1][rules.LEAVES :: rules.ORDER] == [order.leaves for order in wanted]
+    assert rows[0] == rows[1]
+    makers = [event for event in lazy.said if isinstance(event, Filled) and event.liquidity is Liquidity.MAKER]
+    assert len(makers) > 20
 
 
 @settings(max_examples=100)
