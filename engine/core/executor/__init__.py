@@ -54,7 +54,7 @@ def converge_one(core: Core, slot: Slot) -> None:
     roles = {order.role for order in slot.orders.values()} if slot.orders else NO_ROLES
     if ADOPTED in roles:
         adopted.converge(core, slot)
-    if slot.stop_entry or slot.stop or slot.take_profit:
+    if slot.stop_entry:  # a stop or a take-profit has one
         protections.converge(core, slot)
     if slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings or TARGET in roles or FLATTEN in roles:
         targets.converge(core, slot)
