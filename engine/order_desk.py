@@ -234,11 +234,13 @@ def _limits_refuse(core: Core, slot: Slot, wish: Resting, price: int, now: Expos
     found = limits.limits_of(core, slot)
     if found is None:
         return Veto(Reason.LIMIT_MISSING, slot.instrument)
-    veto = check_exposure(found.gate, core.instruments[slot.instrument], wish.side, wish.qty, price, now)
+    worst = now.worst(wish.side) + wish.qty
+    veto = check_exposure(found.gate, core.instruments[slot.instrument], wish.qty, price, worst)
     if veto is not None:
         return veto
-    seen = wide.measure(core, slot, found, wish.side, wish.qty, price, now)
-    return wide.judge(core, slot, found, seen, wish.side, wish.qty, price, now)
+    gross = max(worst, now.worst(-wish.side))
+    seen = wide.measure(core, slot, found, wish.side, price, worst, gross)
+    return wide.judge(core, slot, found, seen, wish.side, price, gross)
 
 
 def _votes(core: Core, slot: Slot, price: int, added: int) -> tuple[int, Decimal]:
@@ -273,15 +275,16 @@ def _uses(core: Core, slot: Slot, wish: Resting, price: int, added: int, large: 
     if found is None:
         return ()
     now, instrument = exposure_of(core, slot), core.instruments[slot.instrument]
-    after = wide.measure(core, slot, found, wish.side, wish.qty, price, now)
-    before = wide.measure(core, slot, found, wish.side, 0, price, now)
-    worst = now.worst(wish.side)
+    worst, other = now.worst(wish.side), now.worst(-wish.side)
+    then = worst + wish.qty
+    after = wide.measure(core, slot, found, wish.side, price, then, max(then, other))
+    before = wide.measure(core, slot, found, wish.side, price, worst, max(worst, other))
     rows = [
         _use("order", ZERO, instrument.notional(price, wish.qty), found.gate.max_order_notional),
         _use(
             "position",
             instrument.notional(price, max(0, worst)),
-            instrument.notional(price, max(0, worst + wish.qty)),
+            instrument.notional(price, max(0, then)),
             found.gate.max_position_notional,
         ),
         *_wide_uses(found, before, after),

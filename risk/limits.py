@@ -137,7 +137,10 @@ def _lost(reason: Reason, rule: str, lost: int, most: int) -> Veto:
 
 
 def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
-    """Asset, exposure, leverage and liquidation distance."""
+    """Asset, and what the slot's growth makes larger: worth of portfolio, venue and strategy, then leverage.
+
+    Venue and strategy where they have a limit of their own.
+    """
     if seen.asset_grows and seen.asset_worth * PPM > limits.asset_ppm * seen.equity:
         return Veto(
             Reason.ASSET_LIMIT,
@@ -146,11 +149,6 @@ def check_sums(limits: WideLimits, seen: Measured) -> Veto | None:
         )
     if not seen.gross_grows:
         return None
-    return check_worths(limits, seen) or check_leverage(limits, seen)
-
-
-def check_worths(limits: WideLimits, seen: Measured) -> Veto | None:
-    """Worth of the portfolio, and of venue and strategy where they have a limit of their own."""
     of_venue, of_strategy = limits.venue_exposure, limits.strategy_exposure
     if seen.gross > limits.exposure:
         return _exposure("portfolio", seen.gross, limits.exposure)
@@ -158,7 +156,7 @@ def check_worths(limits: WideLimits, seen: Measured) -> Veto | None:
         return _exposure("venue", seen.venue_gross, of_venue)
     if of_strategy is not None and seen.strategy_gross > of_strategy:
         return _exposure("strategy", seen.strategy_gross, of_strategy)
-    return None
+    return check_leverage(limits, seen)
 
 
 def check_leverage(limits: WideLimits, seen: Measured) -> Veto | None:

@@ -86,7 +86,9 @@ def limit_in_the_way(core: Core, slot: Slot, target: int) -> Veto | None:
     side = 1 if gap > 0 else -1
     if not gap or not adds_risk(side, abs(gap), held):
         return None
-    return check_band(market) or check_exposure(config, instrument, side, abs(gap), market.reference(), held)
+    return check_band(market) or check_exposure(
+        config, instrument, abs(gap), market.reference(), held.worst(side) + abs(gap)
+    )
 
 
 def give_to_manual(core: Core, slot: Slot) -> None:
@@ -211,7 +213,9 @@ def price_in_the_way(core: Core, slot: Slot, wish: Resting) -> Veto | None:
     veto = veto or check_self_match(wish.side, wish.price, now)
     if veto is not None or closes or not adds_risk(wish.side, wish.qty, now):
         return veto
-    return check_band(market) or check_exposure(config, instrument, wish.side, wish.qty, wish.price, now)
+    return check_band(market) or check_exposure(
+        config, instrument, wish.qty, wish.price, now.worst(wish.side) + wish.qty
+    )
 
 
 def large_notional(core: Core, slot: Slot, wish: Resting, added: int) -> Decimal | None:

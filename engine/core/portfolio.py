@@ -135,7 +135,6 @@ def remember_fill(core: Core, event: Filled) -> bool:
 def position_changed(core: Core, account: AccountId, position: Position) -> None:
     """Publish a position as it now stands."""
     core.tally.dirty[slot_key(account, position.instrument)] = None
-    core.tally.equity.pop(account, None)
     if core.facts_on:
         core.facts.append(
             facts.PositionChanged(

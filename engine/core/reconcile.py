@@ -95,6 +95,7 @@ def believe(core: Core, slot: Slot, order: Order, seen: OpenOrder, venue_ts_ns: 
     order.venue_id = seen.venue_id
     order.venue_ts_ns = venue_ts_ns
     orders.settle_sent(order, venue_ts_ns)
+    core.tally.dirty[slot.key] = None  # it may count less now
     same = (order.qty, order.price, order.trigger) == (seen.qty, seen.price, seen.trigger)
     if order.status is not OrderStatus.OPEN or not same:
         order.status = OrderStatus.OPEN

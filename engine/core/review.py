@@ -363,25 +363,27 @@ _level = attrgetter("level")
 
 def review_quotes(core: Core, slot: Slot, wanted: list[Quote] | tuple[Quote, ...]) -> tuple[WantedQuote, ...]:
     """Round quotes outwards and clip them, nearest level first, to the strategy's envelope."""
-    instrument = core.instruments[slot.instrument]
-    left: dict[int, int | None] = {1: None, -1: None}
-    if slot.most is not None:
+    instrument, most = core.instruments[slot.instrument], slot.most
+    left: dict[int, int] | None = None
+    if most is not None:
         position = net(core, slot)
-        left = {side: max(0, slot.most - position * side) for side in (1, -1)}
+        left = {1: max(0, most - position), -1: max(0, most + position)}
     kept: list[WantedQuote] = []
-    for quote in sorted(wanted, key=_level):
+    for quote in sorted(wanted, key=_level) if len(wanted) > 1 else wanted:
+        side = quote.side
         try:
-            rest = left[check_side(quote.side)]
-            price = instrument.round_price(quote.price, quote.side)
+            price = instrument.round_price(quote.price, check_side(side))
             qty = instrument.round_qty(quote.qty)
         except Unrepresentable as error:
             core.refuse(slot, Reason.BAD_NUMBER, str(error))
             continue
-        if rest is not None and qty > rest:
-            qty = rest - rest % instrument.lot
-            core.refuse(slot, Reason.ENVELOPE, f"side={quote.side} level={quote.level}")
+        if left is not None:
+            rest = left[side]
+            if qty > rest:
+                qty = rest - rest % instrument.lot
+                core.refuse(slot, Reason.ENVELOPE, f"side={side} level={quote.level}")
+            if qty > 0:
+                left[side] = rest - qty
         if qty > 0:
-            if rest is not None:
-                left[quote.side] = rest - qty
-            kept.append(WantedQuote(quote.side, price, qty, quote.level))
+            kept.append(WantedQuote(side, price, qty, quote.level))
     return tuple(kept)

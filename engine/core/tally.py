@@ -14,16 +14,12 @@ from msgspec import Struct, field
 from domain.account import venue_of
 from domain.instrument import ZERO, AccountId, InstrumentId
 from engine.core.state import Slot, SlotKey
-from risk.limits import LossLimit
-
-PORTFOLIO = "portfolio"
+from risk.limits import LossLimit, money
 
 
 class Entry(Struct, gc=False):
     """What one slot adds to the sums: its worst long and short (both >= 0), and our best prices resting there."""
 
-    account: AccountId
-    instrument: InstrumentId
     owner: str
     long: int = 0
     short: int = 0
@@ -37,7 +33,7 @@ class Entry(Struct, gc=False):
     """Entry value of the position, as `risk.limits.money`."""
 
 
-NONE = Entry("", "", "")
+NONE = Entry("")
 """A slot that adds nothing."""
 
 
@@ -50,6 +46,22 @@ class Sums(Struct):
     version: int = -1
     worth: int = 0
     """Worth at the reference prices, as of `Tally.version` = `version`."""
+
+
+class AccountSums(Struct):
+    """The same of an account, with its positions; what it is worth is also of this very amount of cash."""
+
+    gross: dict[InstrumentId, int] = field(default_factory=dict)
+    open: int = 0
+    held: dict[InstrumentId, Entry] = field(default_factory=dict)
+    """What holds a position."""
+    cash: Decimal = ZERO
+    cash_money: int = 0
+    """The cash, as `risk.limits.money`."""
+    version: int = -1
+    worth: int = 0
+    maintenance: int = 0
+    equity: int = 0
 
 
 class Contract(Struct):
@@ -71,18 +83,8 @@ class Scopes(Struct, frozen=True):
     owner: str
     portfolio: Sums
     venue: Sums
-    account: Sums
+    account: AccountSums
     strategy: Sums
-
-
-class Equity(Struct, gc=False):
-    """An account's equity as of `Tally.version` = `version`, while its cash is this very amount."""
-
-    version: int = -1
-    cash: Decimal = ZERO
-    cash_money: int = 0
-    """The cash, as `risk.limits.money`."""
-    equity: int = 0
 
 
 class Tally:
@@ -92,71 +94,95 @@ class Tally:
         """Nothing is counted yet."""
         self.dirty: dict[SlotKey, None] = {}
         self.entries: dict[SlotKey, Entry] = {}
-        self.sums: dict[str, Sums] = {PORTFOLIO: Sums()}
-        """By scope."""
+        """Of the slots that add anything."""
+        self.portfolio = Sums()
+        self.venues: dict[str, Sums] = {}
+        self.accounts: dict[AccountId, AccountSums] = {}
+        self.strategies: dict[str, Sums] = {}
         self.scopes: dict[SlotKey, Scopes] = {}
         self.contracts: dict[InstrumentId, Contract] = {}
-        self.held: dict[AccountId, dict[InstrumentId, Entry]] = {}
-        """The positions of each account."""
         self.seq = -1
         self.prices: dict[InstrumentId, int] = {}
         """Worth of one quantity unit, as of event `seq`."""
         self.version = 0
         """Rises whenever prices or entries are other ones: what was valued before is not valid any more."""
-        self.equity: dict[AccountId, Equity] = {}
         self.cash: tuple[list[Decimal], int] = ([], 0)
         """Cash of every account, and the sum of it."""
-        self.losses: dict[str, LossLimit] = {}
-        """Of the highest equity and of the day's, while both the amount and its limit are these."""
+        self.day_loss: LossLimit | None = None
+        self.peak_loss: LossLimit | None = None
+        """What may be lost of the day's equity and of the highest, while both the amount and its limit are these."""
         self.given_back: dict[str, tuple[Decimal, Decimal, int]] = {}
         """By strategy: highest and newest profit, while they are these, with the difference as `risk.limits.money`."""
 
-    def put(self, key: SlotKey, entry: Entry | None) -> None:
-        """Replace what a slot adds; None = nothing."""
-        before = self.entries.get(key)
-        if before == entry:
-            return
-        was, now = before or NONE, entry or NONE
-        of = entry or was
-        instrument = of.instrument
+    def put(
+        self, slot: Slot, long: int, short: int, resting: tuple[int, int], position: int, entry_value: Decimal
+    ) -> None:
+        """Count what a slot adds now: worst sides, best resting prices, and its position with its entry value.
+
+        The entry value is another amount, and not only an equal one, whenever it has changed.
+        """
+        key, instrument, owner = slot.key, slot.instrument, slot.owner
         contract = self.contracts.get(instrument)
         if contract is None:
             contract = self.contracts[instrument] = Contract()
-        if contract.top is not None:
-            _move_top(contract, was, now)
-        if before is not None and entry is not None and before.owner != entry.owner:
-            self._move(key, was, -was.gross, -(was.gross > 0))
-            self._move(key, now, now.gross, int(now.gross > 0))
-        elif now.gross != was.gross:
-            self._move(key, of, now.gross - was.gross, (now.gross > 0) - (was.gross > 0))
-        contract.long += now.long - was.long
-        contract.short += now.short - was.short
-        if now.position != was.position or now.paid != was.paid:
-            contract.net += now.position - was.position
-            contract.paid += now.paid - was.paid
+        entry = self.entries.get(key)
         if entry is None:
+            entry = self.entries[key] = contract.slots[key] = Entry(owner)
+        elif entry.owner != owner:
+            self._move(slot, entry, 0)  # out of the sums of whom it belonged to
+            entry.owner = owner
+        gross = long if long > short else short  # noqa: FURB136 - on the hot path
+        if gross != entry.gross:
+            self._move(slot, entry, gross)
+        if long != entry.long or short != entry.short:
+            contract.long += long - entry.long
+            contract.short += short - entry.short
+            entry.long, entry.short = long, short
+        if resting != (entry.best_bid, entry.best_ask):
+            _move_top(contract, entry, *resting)
+        if position != entry.position or (position and entry_value is not entry.entry_value):
+            self._hold(slot, entry, contract, position, entry_value)
+        if not (gross or resting[0] or resting[1]):
             del self.entries[key], contract.slots[key]
-        else:
-            self.entries[key] = contract.slots[key] = entry
-        if now.position:
-            self.held.setdefault(now.account, {})[instrument] = now
-        elif was.position:
-            del self.held[was.account][instrument]
 
-    def _move(self, key: SlotKey, of: Entry, gross: int, opened: int) -> None:
-        """Add a difference to every sum that a slot of this owner belongs to."""
-        instrument, scopes = of.instrument, self.scopes_of(key, of)
+    def _move(self, slot: Slot, entry: Entry, gross: int) -> None:
+        """Change what a slot adds to the sums that it belongs to while the entry's owner owns it."""
+        instrument, scopes, more = slot.instrument, self.scopes_of(slot, entry.owner), gross - entry.gross
+        opened = (gross > 0) - (entry.gross > 0)
         for sums in (scopes.portfolio, scopes.venue, scopes.account, scopes.strategy):
-            sums.gross[instrument] = sums.gross.get(instrument, 0) + gross
+            sums.gross[instrument] = sums.gross.get(instrument, 0) + more
             sums.open += opened
+        entry.gross = gross
 
-    def scopes_of(self, key: SlotKey, of: Entry | Slot) -> Scopes:
-        """Which sums a slot belongs to."""
-        known = self.scopes.get(key)
-        if known is None or known.owner != of.owner:
-            names = (PORTFOLIO, f"venue:{venue_of(of.account)}", f"account:{of.account}", f"strategy:{of.owner}")
-            portfolio, venue, account, strategy = [self.sums.setdefault(name, Sums()) for name in names]
-            known = self.scopes[key] = Scopes(of.owner, portfolio, venue, account, strategy)
+    def _hold(self, slot: Slot, entry: Entry, contract: Contract, position: int, entry_value: Decimal) -> None:
+        """Count another position of a slot, or another entry value."""
+        held, paid = self.account(slot.account).held, money(entry_value)
+        if position:
+            held[slot.instrument] = entry
+        else:
+            del held[slot.instrument]
+        contract.net += position - entry.position
+        contract.paid += paid - entry.paid
+        entry.position, entry.entry_value, entry.paid = position, entry_value, paid
+
+    def scopes_of(self, slot: Slot, owner: str) -> Scopes:
+        """Which sums a slot belongs to while this is its owner."""
+        known = self.scopes.get(slot.key)
+        if known is None or known.owner != owner:
+            known = self.scopes[slot.key] = Scopes(
+                owner,
+                self.portfolio,
+                self.venues.setdefault(venue_of(slot.account), Sums()),
+                self.account(slot.account),
+                self.strategies.setdefault(owner, Sums()),
+            )
+        return known
+
+    def account(self, name: AccountId) -> AccountSums:
+        """The sums of an account, made on first use."""
+        known = self.accounts.get(name)
+        if known is None:
+            known = self.accounts[name] = AccountSums()
         return known
 
     def top(self, instrument: InstrumentId) -> tuple[int, int]:
@@ -171,11 +197,12 @@ class Tally:
         return contract.top
 
 
-def _move_top(contract: Contract, was: Entry, now: Entry) -> None:
-    """Keep the best resting prices; where the best one goes they are looked for anew."""
-    bid, ask = contract.top or (0, 0)
-    if (was.best_bid and was.best_bid == bid) or (was.best_ask and was.best_ask == ask):
-        contract.top = None
-    else:
-        lowest = now.best_ask if not ask or 0 < now.best_ask < ask else ask
-        contract.top = max(bid, now.best_bid), lowest
+def _move_top(contract: Contract, entry: Entry, bid: int, ask: int) -> None:
+    """Count a slot's best resting prices; where the contract's best one goes it is looked for anew."""
+    if contract.top is not None:
+        best_bid, best_ask = contract.top
+        if (entry.best_bid and entry.best_bid == best_bid) or (entry.best_ask and entry.best_ask == best_ask):
+            contract.top = None
+        else:
+            contract.top = max(best_bid, bid), ask if not best_ask or 0 < ask < best_ask else best_ask
+    entry.best_bid, entry.best_ask = bid, ask

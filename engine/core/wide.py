@@ -7,21 +7,18 @@ clip     the part of a target for which there is room
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from domain.facts import Severity
 from domain.instrument import ZERO
 from domain.settings import DAY_NS
 from domain.verdict import Reason, Veto
 from engine.core import samples
 from engine.core.core import ONE, Core
-from engine.core.executor.valuation import asset_worth, count, equity, maintenance, total_equity, unit_worth, worth
+from engine.core.executor.valuation import asset_worth, count, total_equity, unit_worth, value, worth
 from engine.core.limits import Limits, limits_of
 from engine.core.state import Slot
 from engine.core.tally import NONE
 from risk.gate import PPM, Exposure, check_self_match
 from risk.limits import (
-    LossLimit,
     Measured,
     check_account,
     check_age,
@@ -36,14 +33,15 @@ from risk.limits import (
 
 
 def check(
-    core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, now: Exposure, both: Exposure
+    core: Core, slot: Slot, found: Limits, side: int, price: int, worst: int, gross: int, together: int
 ) -> Veto | None:
-    """Hold an order of `qty` that adds risk beside `now` against everything that is larger than its slot.
+    """Hold an order that adds risk against everything that is larger than its slot.
 
-    `both` is `now` with the other half of a fail-over pair.
+    With it the slot may come to `worst` on the order's side, and to `gross` on the larger one; `together` is that with
+    its other half's, where it is half of a fail-over pair.
     """
-    seen = measure(core, slot, found, side, qty, price, now)
-    veto = judge(core, slot, found, seen, side, qty, price, both)
+    seen = measure(core, slot, found, side, price, worst, gross)
+    veto = judge(core, slot, found, seen, side, price, together)
     if veto is None and seen.opens and seen.positions == found.wide.warn_positions:
         core.alert(
             Severity.WARNING,
@@ -54,27 +52,32 @@ def check(
     return veto
 
 
-def judge(
-    core: Core, slot: Slot, found: Limits, seen: Measured, side: int, qty: int, price: int, both: Exposure
-) -> Veto | None:
+def judge(core: Core, slot: Slot, found: Limits, seen: Measured, side: int, price: int, together: int) -> Veto | None:
     """Every limit over more than one order, for one that has been measured just now; None lets it pass."""
-    worst = seen.account_worst
-    if core.pairs and slot.key in core.pairs:
-        worst = worst_of_pair(core, slot, side, qty, price, both)
-    if worst > found.most:
-        return check_account(found.gate.max_exposure, worst)
-    limits = found.wide
-    day = loss_of(core, "day", samples.day_opened(core), limits.day_loss_ppm)
-    peak = loss_of(core, "peak", core.state.samples.peak_equity, limits.drawdown_ppm)
+    limits, tally = found.wide, core.tally
+    on_account = seen.account_worst
+    if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+        elsewhere = max(worth_elsewhere(core, slot), worth_elsewhere(core, pair.other(slot)))
+        on_account = together * price * core.units[slot.instrument] + elsewhere
+    if on_account > found.most:
+        return check_account(found.gate.max_exposure, on_account)
+    day, peak = tally.day_loss, tally.peak_loss
+    opened, highest = samples.day_opened(core), core.state.samples.peak_equity
+    if day is None or day.amount is not opened or day.most_ppm != limits.day_loss_ppm:
+        day = tally.day_loss = loss_limit(opened, limits.day_loss_ppm)
+    if peak is None or peak.amount is not highest or peak.most_ppm != limits.drawdown_ppm:
+        peak = tally.peak_loss = loss_limit(highest, limits.drawdown_ppm)
     veto = check_losses(limits, seen.equity, day, peak, strategy_lost_ppm(core, slot.owner))
-    return veto or check_sums(limits, seen) or check_rest(core, slot, found, seen, side)
+    if veto is None:
+        veto = check_sums(limits, seen)
+    return check_rest(core, slot, found, seen, side) if veto is None else veto
 
 
 def check_rest(core: Core, slot: Slot, found: Limits, seen: Measured, side: int) -> Veto | None:
     """Open positions, depth of the book, age of the position, losses in a row: each where it is asked for."""
     limits, state, veto = found.wide, core.state, None
     if seen.opens:
-        scopes = core.tally.scopes_of(slot.key, slot)
+        scopes = core.tally.scopes_of(slot, slot.owner)
         veto = check_positions(limits, seen.positions, scopes.venue.open + 1, scopes.strategy.open + 1)
     if veto is None and limits.min_book:
         veto = check_book(limits, book_worth(core, slot.instrument, limits.min_book))
@@ -86,66 +89,50 @@ def check_rest(core: Core, slot: Slot, found: Limits, seen: Measured, side: int)
         return veto
     owner = state.strategies.get(slot.owner)
     losses = owner.losses_in_a_row if owner is not None else 0
-    if owner is not None and losses and owner.losses_day != state.ts_ns // DAY_NS:
+    if losses and owner is not None and owner.losses_day != state.ts_ns // DAY_NS:
         losses = 0
     return check_streak(limits, losses)
-
-
-def worst_of_pair(core: Core, slot: Slot, side: int, qty: int, price: int, both: Exposure) -> int:
-    """Worst side of everything on the fuller account beside an order, both halves of a fail-over pair being one."""
-    worst = max(both.worst(side) + qty, both.worst(-side)) * price * core.units[slot.instrument]
-    return worst + max(worth_elsewhere(core, half) for half in (slot, core.pairs[slot.key].other(slot)))
 
 
 def worth_elsewhere(core: Core, slot: Slot) -> int:
     """Worst-side worth of every other slot of the account, at the reference prices."""
     own = core.tally.entries.get(slot.key, NONE).gross
-    account = core.tally.scopes_of(slot.key, slot).account
-    return worth(core, account) - own * unit_worth(core, slot.instrument)
+    return value(core, slot.account).worth - own * unit_worth(core, slot.instrument)
 
 
-def measure(core: Core, slot: Slot, found: Limits, side: int, qty: int, price: int, now: Exposure) -> Measured:
-    """What an order leads to, at the reference prices; its slot at `price` where that is dearer."""
+def measure(core: Core, slot: Slot, found: Limits, side: int, price: int, worst: int, gross: int) -> Measured:
+    """What an order leads to (see `check`), at the reference prices; its slot at `price` where that is dearer."""
     count(core)
     tally, limits, instrument = core.tally, found.wide, slot.instrument
-    scopes, before = tally.scopes_of(slot.key, slot), tally.entries.get(slot.key, NONE)
+    scopes, before = tally.scopes_of(slot, slot.owner), tally.entries.get(slot.key, NONE)
     held_unit, price_unit = unit_worth(core, instrument), price * core.units[instrument]
-    own_unit = max(held_unit, price_unit)
-    one, other = now.worst(side) + qty, now.worst(-side)
-    one = max(one, 0)
-    gross = max(other, one)
-    one_before = before.long if side > 0 else before.short
-    own, own_before = gross * own_unit, before.gross * held_unit
-    change = own - own_before
-    in_account = whole = worth(core, scopes.account)
-    account_equity = total = equity(core, slot.account)
+    own_unit = price_unit if price_unit > held_unit else held_unit  # noqa: FURB136 - on the hot path
+    if worst < 0:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
+        worst = 0
+    worst_before = before.long if side > 0 else before.short
+    own_before = before.gross * held_unit
+    change = gross * own_unit - own_before
+    account = value(core, slot.account)
+    whole, total = account.worth, account.equity
     if len(core.state.accounts) > 1:
         whole, total = worth(core, scopes.portfolio), total_equity(core)
     opens = not (before.long or before.short)
     return Measured(
         asset=core.assets[instrument][0],
-        asset_worth=asset_worth(core, instrument, side) - one_before * held_unit + one * own_unit,
-        asset_grows=one > one_before,
+        asset_worth=asset_worth(core, instrument, side) - worst_before * held_unit + worst * own_unit,
+        asset_grows=worst > worst_before,
         gross_grows=gross > before.gross,
         equity=total,
         gross=whole + change,
         venue_gross=-1 if limits.venue_exposure is None else worth(core, scopes.venue) + change,
         strategy_gross=-1 if limits.strategy_exposure is None else worth(core, scopes.strategy) + change,
-        account_worst=in_account - own_before + gross * price_unit,
-        account_equity=account_equity,
-        account_gross=in_account + change,
-        account_maintenance=maintenance(core, scopes.account) + change * core.maintenance[instrument] // PPM,
+        account_worst=account.worth - own_before + gross * price_unit,
+        account_equity=account.equity,
+        account_gross=account.worth + change,
+        account_maintenance=account.maintenance + change * core.maintenance[instrument] // PPM,
         opens=opens,
         positions=scopes.portfolio.open + opens,
     )
-
-
-def loss_of(core: Core, name: str, amount: Decimal, most_ppm: int) -> LossLimit:
-    """A limit of loss, made anew where the amount or the limit is another one."""
-    known = core.tally.losses.get(name)
-    if known is None or known.amount is not amount or known.most_ppm != most_ppm:
-        known = core.tally.losses[name] = loss_limit(amount, most_ppm)
-    return known
 
 
 def strategy_lost_ppm(core: Core, strategy: str) -> int:
@@ -161,7 +148,7 @@ def strategy_lost_ppm(core: Core, strategy: str) -> int:
     given_back = known[2]
     if given_back <= 0:
         return 0
-    given = sum([equity(core, account) for account in core.state.strategies[strategy].spec.all_accounts])
+    given = sum([value(core, account).equity for account in core.state.strategies[strategy].spec.all_accounts])
     share = core.share_of(strategy)
     if share is not ONE:
         given = given * int(share * PPM) // PPM
@@ -208,11 +195,12 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     """How large a position on a side may get, and by which limit: the first of the tightest."""
     count(core)
     tally, limits = core.tally, found.wide
-    scopes, own = tally.scopes_of(slot.key, slot), tally.entries.get(slot.key, NONE)
+    scopes, own = tally.scopes_of(slot, slot.owner), tally.entries.get(slot.key, NONE)
     held_unit = unit_worth(core, slot.instrument)
     gross, one = own.gross * held_unit, (own.long if side > 0 else own.short) * held_unit
-    account = total = equity(core, slot.account)
-    in_account = whole = worth(core, scopes.account) - gross
+    account = value(core, slot.account)
+    in_account = whole = account.worth - gross
+    total = account.equity
     if len(core.state.accounts) > 1:
         whole, total = worth(core, scopes.portfolio) - gross, total_equity(core)
     reason = Reason.ASSET_LIMIT
@@ -221,7 +209,7 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     if exposure < room:
         room, reason = exposure, Reason.EXPOSURE_LIMIT
     leverage = min(
-        limits.leverage_ppm * total // PPM - whole, limits.account_leverage_ppm * account // PPM - in_account
+        limits.leverage_ppm * total // PPM - whole, limits.account_leverage_ppm * account.equity // PPM - in_account
     )
     if leverage < room:
         room, reason = leverage, Reason.LEVERAGE
@@ -264,10 +252,11 @@ def check_own_accounts(core: Core, slot: Slot, side: int, price: int) -> Veto | 
 
 def is_alone(core: Core, slot: Slot) -> bool:
     """Whether no other slot has anything in the contract, or may since it was counted: then there is none to meet."""
+    if len(core.state.accounts) == 1:
+        return True  # a contract has one slot on each account
     tally, key = core.tally, slot.key
-    for other in tally.dirty:
-        if other != key:
-            return False
+    if tally.dirty and (len(tally.dirty) > 1 or key not in tally.dirty):
+        return False
     contract = tally.contracts.get(slot.instrument)
     return contract is None or len(contract.slots) == (key in contract.slots)
 

@@ -109,15 +109,15 @@ def test_a_dearer_price_is_never_accepted_where_a_cheaper_one_was_refused(
 
 def test_an_order_is_bounded_by_its_own_worth() -> None:
     now = Exposure()
-    assert check_exposure(CONFIG, BTC, 1, 500, PRICE, now) is None
-    assert reason(check_exposure(CONFIG, BTC, 1, 501, PRICE, now)) is Reason.NOTIONAL_LIMIT
+    assert check_exposure(CONFIG, BTC, 500, PRICE, now.worst(1) + 500) is None
+    assert reason(check_exposure(CONFIG, BTC, 501, PRICE, now.worst(1) + 501)) is Reason.NOTIONAL_LIMIT
 
 
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_position_is_bounded_with_all_that_may_still_fill(side: int) -> None:
     half = Exposure(500 * side, buys=300 if side > 0 else 0, sells=300 if side < 0 else 0)
-    assert check_exposure(CONFIG, BTC, side, 200, PRICE, half) is None
-    assert reason(check_exposure(CONFIG, BTC, side, 201, PRICE, half)) is Reason.POSITION_LIMIT
+    assert check_exposure(CONFIG, BTC, 200, PRICE, half.worst(side) + 200) is None
+    assert reason(check_exposure(CONFIG, BTC, 201, PRICE, half.worst(side) + 201)) is Reason.POSITION_LIMIT
 
 
 def test_an_account_is_bounded_as_a_whole() -> None:
@@ -127,7 +127,7 @@ def test_an_account_is_bounded_as_a_whole() -> None:
 
 @given(SIDES, st.integers(1, 1000), EXPOSURES)
 def test_what_passes_leads_to_no_position_past_the_limit_however_it_fills(side: int, qty: int, now: Exposure) -> None:
-    if not adds_risk(side, qty, now) or check_exposure(CONFIG, BTC, side, qty, PRICE, now) is not None:
+    if not adds_risk(side, qty, now) or check_exposure(CONFIG, BTC, qty, PRICE, now.worst(side) + qty) is not None:
         return
     furthest = side * now.position + (now.buys if side > 0 else now.sells) + qty
     assert furthest * PRICE * BTC.unit <= CONFIG.max_position_notional
@@ -191,7 +191,7 @@ def test_every_veto_says_with_which_figures() -> None:
     vetoes = [
         check_size(CONFIG, BTC, 0, PRICE, reduce_only=False),
         check_collar(CONFIG, 10**9, 1, PRICE, 0),
-        check_exposure(CONFIG, BTC, 1, 501, PRICE, Exposure()),
+        check_exposure(CONFIG, BTC, 501, PRICE, 501),
         check_account(CONFIG.max_exposure, money(Decimal(10**9))),
         check_self_match(1, 100, Exposure(best_ask=100)),
     ]

@@ -94,11 +94,15 @@ def tolerance(core: Core, slot: Slot) -> int:
 
 def converge(core: Core, slot: Slot) -> None:
     """Bring the resting quotes to the wanted ones with as few messages as possible."""
-    wanted = wanted_now(core, slot) if slot.quotes else ()
-    if stand(slot, wanted):
-        return
     working = [order for order in slot.orders.values() if order.role is QUOTE]
-    missing = keep_near(core, slot, working, wanted) if working else list(wanted)
+    wanted = wanted_now(core, slot) if slot.quotes else ()
+    count = standing(working, wanted)
+    if count:
+        del working[:count]
+        wanted = wanted[count:]
+    if not working and not wanted:
+        return
+    missing = keep_near(core, slot, working, wanted) if working and wanted else list(wanted)
     for order in working:
         quote_for = first_of(missing, order.side)
         if quote_for is None:
@@ -131,23 +135,22 @@ def first_of(quotes: list[WantedQuote], side: int) -> WantedQuote | None:
     return None
 
 
-def stand(slot: Slot, wanted: tuple[WantedQuote, ...]) -> bool:
-    """True when what is wanted, in order, is exactly what rests or will once its amendment is through."""
-    count, most = 0, len(wanted)
-    for order in slot.orders.values():
-        if order.role is QUOTE:
-            if count == most:
-                return False
-            quote = wanted[count]
-            if (
-                (order.amend_price or order.price) != quote.price
-                or order.qty - order.filled != quote.qty
-                or order.side != quote.side
-                or order.cancel_ns
-            ):
-                return False
-            count += 1
-    return count == most
+def standing(working: list[Order], wanted: tuple[WantedQuote, ...]) -> int:
+    """How many of the first quotes, in order, rest exactly as wanted or will once their amendment is through.
+
+    Nothing is nearer to them, so only the others need to be matched.
+    """
+    count = 0
+    for order, quote in zip(working, wanted, strict=False):
+        if (
+            (order.amend_price or order.price) != quote.price
+            or order.qty - order.filled != quote.qty
+            or order.side != quote.side
+            or order.cancel_ns
+        ):
+            break
+        count += 1
+    return count
 
 
 def keep_near(core: Core, slot: Slot, working: list[Order], wanted: tuple[WantedQuote, ...]) -> list[WantedQuote]:

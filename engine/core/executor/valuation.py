@@ -6,60 +6,52 @@ integers (`risk.limits.money`).
 
 from __future__ import annotations
 
-from domain.instrument import InstrumentId
+from domain.instrument import ZERO, AccountId, InstrumentId
 from domain.order import OrderKind
 from engine.core.core import Core
 from engine.core.executor.exposure import exposure_of
 from engine.core.state import Slot
-from engine.core.tally import PORTFOLIO, Entry, Equity, Sums
+from engine.core.tally import AccountSums, Sums
 from risk.gate import PPM
 from risk.limits import money
 
 IOC = OrderKind.IOC
 
 
+NOTHING_RESTS = (0, 0)
+
+
 def count(core: Core) -> None:
     """Bring the sums of worst sides up to date, and value what is in them at the prices of this event."""
     tally, seq = core.tally, core.state.seq
-    prices = tally.prices
+    dirty, prices = tally.dirty, tally.prices
     if tally.seq != seq:
         tally.seq = seq
         prices.clear()
-    elif not tally.dirty:
+    elif not dirty:
         return
     tally.version += 1
-    if tally.dirty:
-        for key in tally.dirty:
-            slot = core.state.slots[key]
-            tally.put(key, entry_of(core, slot, tally.entries.get(key)))
-        tally.dirty.clear()
+    if dirty:
+        for key in dirty:
+            count_slot(core, core.state.slots[key])
+        dirty.clear()
     units, markets = core.units, core.markets
-    for name in tally.sums[PORTFOLIO].gross:
+    for name in tally.portfolio.gross:
         if name not in prices:
             prices[name] = markets[name].reference() * units[name]
 
 
-def entry_of(core: Core, slot: Slot, before: Entry | None) -> Entry | None:
-    """What a slot adds to the sums, None = nothing; `before` is what it added when it was counted last."""
+def count_slot(core: Core, slot: Slot) -> None:
+    """Count what a slot adds to the sums now."""
     held = core.state.accounts[slot.account].positions.get(slot.instrument)
-    position = held.qty if held is not None else 0
+    position, entry_value = (held.qty, held.entry_value) if held is not None else (0, ZERO)
     if slot.orders:
         now = exposure_of(core, slot)
-        long, short = max(0, now.worst(1)), max(0, now.worst(-1))
-        bid, ask = resting(slot)
-    elif position:
-        long, short, bid, ask = max(0, position), max(0, -position), 0, 0
-    else:
-        return None
-    if not (long or short or bid or ask):
-        return None
-    gross = max(short, long)
-    entry = Entry(slot.account, slot.instrument, slot.owner, long, short, gross, bid, ask)
-    if held is not None and position:
-        entry.position, entry.entry_value = position, held.entry_value
-        is_known = before is not None and before.entry_value is held.entry_value
-        entry.paid = before.paid if before is not None and is_known else money(held.entry_value)
-    return entry
+        core.tally.put(slot, max(0, now.worst(1)), max(0, now.worst(-1)), resting(slot), position, entry_value)
+    elif position > 0:
+        core.tally.put(slot, position, 0, NOTHING_RESTS, position, entry_value)
+    elif position < 0 or slot.key in core.tally.entries:
+        core.tally.put(slot, 0, -position, NOTHING_RESTS, position, entry_value)
 
 
 def resting(slot: Slot) -> tuple[int, int]:
@@ -95,41 +87,42 @@ def worth(core: Core, sums: Sums) -> int:
     return sums.worth
 
 
-def equity(core: Core, account: str) -> int:
-    """An account's equity, as `Core.equity`."""
+def value(core: Core, account: AccountId) -> AccountSums:
+    """An account's sums with what they are worth at the reference prices, its maintenance margin and its equity.
+
+    The margin is of everything held or to come; the equity is that of `Core.equity`.
+    """
     tally, cash = core.tally, core.state.accounts[account].cash
-    known = tally.equity.get(account)
-    if known is None:
-        known = tally.equity[account] = Equity()
-    if known.cash is not cash:
-        known.cash, known.cash_money = cash, money(cash)
-    elif known.version == tally.version:
-        return known.equity
-    total = known.cash_money
-    held = tally.held.get(account)
-    if held:
-        for name, entry in held.items():
-            unit = unit_worth(core, name)
-            if unit:
-                total += entry.position * unit - entry.paid
-    known.version, known.equity = tally.version, total
-    return total
+    sums = tally.accounts.get(account) or tally.account(account)
+    if sums.cash is not cash:
+        sums.cash, sums.cash_money = cash, money(cash)
+    elif sums.version == tally.version:
+        return sums
+    prices, rates = tally.prices, core.maintenance
+    worth = margin = 0
+    for name, qty in sums.gross.items():
+        part = qty * prices[name]
+        worth += part
+        margin += part * rates[name]
+    equity = sums.cash_money
+    for name, entry in sums.held.items():
+        unit = prices[name]
+        if unit:
+            equity += entry.position * unit - entry.paid
+    sums.worth, sums.maintenance, sums.equity, sums.version = worth, margin // PPM, equity, tally.version
+    return sums
 
 
 def total_equity(core: Core) -> int:
     """Equity of all accounts together."""
-    accounts, tally = core.state.accounts, core.tally
-    if len(accounts) == 1:
-        for account in accounts:
-            return equity(core, account)
-    cash = [account.cash for account in accounts.values()]
+    tally, prices = core.tally, core.tally.prices
+    cash = [account.cash for account in core.state.accounts.values()]
     if cash != tally.cash[0]:
         tally.cash = cash, sum([money(amount) for amount in cash])
     total = tally.cash[1]
-    prices = tally.prices
     for name, contract in tally.contracts.items():
         if contract.net or contract.paid:
-            unit = prices.get(name)
+            unit = prices[name]
             if unit:
                 total += contract.net * unit - contract.paid
     return total
@@ -137,19 +130,11 @@ def total_equity(core: Core) -> int:
 
 def asset_worth(core: Core, instrument: InstrumentId, side: int) -> int:
     """Worst side of an instrument's asset over all venues and accounts, at the reference prices."""
-    contracts, total = core.tally.contracts, 0
+    contracts, prices, total = core.tally.contracts, core.tally.prices, 0
     for name in core.assets[instrument][1]:
         contract = contracts.get(name)
         if contract is not None:
             qty = contract.long if side > 0 else contract.short
             if qty:
-                total += qty * unit_worth(core, name)
+                total += qty * prices[name]
     return total
-
-
-def maintenance(core: Core, sums: Sums) -> int:
-    """Maintenance margin of everything in a scope, held or to come."""
-    rates, prices, total = core.maintenance, core.tally.prices, 0
-    for name, qty in sums.gross.items():
-        total += qty * prices[name] * rates[name]
-    return total // PPM

@@ -17,7 +17,7 @@ from engine.core import limits
 from engine.core.core import Core
 from engine.core.executor.valuation import count
 from engine.core.state import Override, State
-from engine.core.tally import Tally
+from engine.core.tally import AccountSums, Sums, Tally
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SUB, WIDE, Rig, aim, places, quote, take, target, wants
 
 TWO = replace(
@@ -357,16 +357,21 @@ def same(one: Tally, other: Tally) -> bool:
     """Whether both have come to the same sums, contracts and positions; what has become nothing is left out."""
 
     def full(tally: Tally) -> tuple[object, ...]:
-        sums = {scope: ({n: q for n, q in found.gross.items() if q}, found.open) for scope, found in tally.sums.items()}
+        scopes: list[dict[str, Sums]] = [{"": tally.portfolio}, tally.venues, tally.strategies]
+        every: list[tuple[int, str, Sums | AccountSums]] = [(3, *row) for row in tally.accounts.items()]
+        every += [(kind, *row) for kind, scope in enumerate(scopes) for row in scope.items()]
+        sums = {(kind, name): ({n: q for n, q in s.gross.items() if q}, s.open) for kind, name, s in every}
         contracts = {
             name: (found.long, found.short, found.net, found.paid, found.slots, tally.top(name))
             for name, found in tally.contracts.items()
-            if found.slots
         }
-        empty = [found for found in tally.contracts.values() if not found.slots]
-        assert not any((found.long, found.short, found.net, found.paid) != (0, 0, 0, 0) for found in empty)
-        held = {account: found for account, found in tally.held.items() if found}
-        return tally.entries, {scope: found for scope, found in sums.items() if any(found)}, contracts, held
+        held = {name: account.held for name, account in tally.accounts.items() if account.held}
+        return (
+            tally.entries,
+            {name: found for name, found in sums.items() if any(found)},
+            {name: found for name, found in contracts.items() if any(found[:5])},
+            held,
+        )
 
     return full(one) == full(other)
 

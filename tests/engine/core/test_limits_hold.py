@@ -5,7 +5,6 @@ What is expected is added up here from the orders and positions alone, not by th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -21,7 +20,7 @@ from domain.order import Amend, Order, OrderKind, Place, Role
 from domain.settings import AccountSpec, Limits, StrategySpec
 from engine.core.executor.exposure import exposure_of
 from engine.core.executor.place import place
-from engine.core.executor.valuation import count, equity, total_equity, unit_worth, worth
+from engine.core.executor.valuation import count, total_equity, unit_worth, value, worth
 from engine.core.state import Slot
 from risk.limits import money
 from tests.engine.core.rig import ACCOUNT, BTC, ETH, SUB, WIDE, Rig, aim, quote, target, wants
@@ -218,7 +217,7 @@ class Driver:
         core = self.rig.core
         count(core)
         kept, amounts = core.tally, valued(self.rig)
-        assert amounts == [money(amount) for amount in by_hand(self.rig)]
+        assert amounts == by_hand(self.rig)
         core.recount()
         count(core)
         assert same(kept, core.tally), "the sums kept by difference are those counted anew"
@@ -244,35 +243,42 @@ class Driver:
 
 
 def valued(rig: Rig) -> list[int]:
-    """Equity, and worth by scope, as the gate has them now."""
+    """Equity, worth and margin as the gate has them now."""
     core = rig.core
-    assert all(
-        unit_worth(core, name) == money(core.instruments[name].notional(core.markets[name].reference(), 1))
-        for name in core.instruments
-    )
-    slots = core.state.slots.items()
-    scopes = [core.tally.scopes_of(key, slot) for key, slot in slots]
-    sums = [scopes[0].portfolio, *[s for each in scopes for s in (each.venue, each.account, each.strategy)]]
-    accounts = list(core.state.accounts)
-    return [total_equity(core), *[equity(core, account) for account in accounts], *[worth(core, s) for s in sums]]
-
-
-def by_hand(rig: Rig) -> list[Decimal]:
-    """The same added up anew from every slot's worst sides."""
-    core, slots = rig.core, list(rig.core.state.slots.values())
-    equity_of = [core.equity(account) for account in core.state.accounts]
-    seen = [exposure_of(core, slot) for slot in slots]
-    value = [worth_of(rig, slot, max(0, now.worst(1), now.worst(-1))) for slot, now in zip(slots, seen, strict=True)]
-
-    def of(scope: Callable[[Slot], str], name: str) -> Decimal:
-        return sum((v for v, slot in zip(value, slots, strict=True) if scope(slot) == name), start=Decimal(0))
-
-    scopes = [
-        of(scope, scope(slot))
-        for slot in slots
-        for scope in (lambda s: venue_of(s.account), lambda s: s.account, lambda s: s.owner)
+    for name, instrument in core.instruments.items():
+        assert unit_worth(core, name) == money(instrument.notional(core.markets[name].reference(), 1))
+    accounts = [value(core, name) for name in core.state.accounts]
+    scopes = [core.tally.scopes_of(slot, slot.owner) for slot in core.state.slots.values()]
+    return [
+        total_equity(core),
+        *[account.equity for account in accounts],
+        *[account.maintenance for account in accounts],
+        *[account.worth for account in accounts],
+        worth(core, core.tally.portfolio),
+        *[worth(core, sums) for each in scopes for sums in (each.venue, each.strategy)],
     ]
-    return [sum(equity_of, start=Decimal(0)), *equity_of, sum(value, start=Decimal(0)), *scopes]
+
+
+def by_hand(rig: Rig) -> list[int]:
+    """The same added up anew from every slot's worst sides."""
+    core = rig.core
+    names, slots = list(core.state.accounts), list(core.state.slots.values())
+    seen = [exposure_of(core, slot) for slot in slots]
+    rows = [(slot, worth_of(rig, slot, max(0, e.worst(1), e.worst(-1)))) for slot, e in zip(slots, seen, strict=True)]
+    rate = {name: instrument.maintenance_margin for name, instrument in core.instruments.items()}
+    zero = Decimal(0)
+    equity = [core.equity(name) for name in names]
+    amounts = [
+        sum(equity, start=zero),
+        *equity,
+        *[sum((v * rate[s.instrument] for s, v in rows if s.account == name), start=zero) for name in names],
+        *[sum((v for s, v in rows if s.account == name), start=zero) for name in names],
+        sum((v for _, v in rows), start=zero),
+    ]
+    for slot in slots:
+        venue = [v for s, v in rows if venue_of(s.account) == venue_of(slot.account)]
+        amounts += [sum(venue, start=zero), sum((v for s, v in rows if s.owner == slot.owner), start=zero)]
+    return [money(amount) for amount in amounts]
 
 
 def at_venue(order: Order) -> OpenOrder:
