@@ -216,10 +216,13 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
         f"account:{slot.account}",
         f"venue:{venue}",
         f"strategy:{owner}",
-        until_ns=min(
-            (end for o in core.state.overrides.values() if (end := o.until_ns) > core.state.ts_ns), default=NEVER
-        ),
+        until_ns=_until_ns(core),
     )
+
+
+def _until_ns(core: Core) -> int:
+    """When the first override ends that has not ended yet: then there are other limits."""
+    return min((end for o in core.state.overrides.values() if (end := o.until_ns) > core.state.ts_ns), default=NEVER)
 
 
 def _age_ns(core: Core, owner: str, rule_s: Decimal | None) -> int:

@@ -10,6 +10,7 @@
     valuation    worst sides added up, and what they are worth
     adopted      what others placed at the venue and we let live
     place        the only way to an order: gate, derive the id, record, emit
+    messages     how many requests may leave
 
 `converge` is called for a slot whenever something about it changed; calling it again changes nothing.
 """
