@@ -107,7 +107,7 @@ def prepare_plan(
     history, warm, rest = warm_up(tape, strategies, sources, max(begun_ns, plan.start_ns))
     first = next(rest, None)
     if first is None:
-        raise DataError(nothing_left(sources, strategies, len(warm)))
+        raise DataError(nothing_left(plan, sources, strategies, len(warm)))
     finest_ns = min((ns for each in intervals_ns.values() for ns in each), default=0)
     sample_ns = settings.sample_ns or sample_interval_ns(plan, sources, finest_ns)
     core = core_settings(settings, sources, strategies, sample_ns)
@@ -161,6 +161,11 @@ def paper_config(settings: BacktestSettings, venue: str, rank: int) -> PaperConf
     return replace(paper, venue=venue, seed=paper.seed + rank)
 
 
+def feed_latency_ns(paper: PaperConfig) -> int:
+    """How long after it happened the engine hears of something: at once where it may fill at that very price."""
+    return 0 if paper.fill_model is FillModel.SAME_CLOSE else paper.feed_ns
+
+
 def open_tape(
     plan: Plan,
     sources: Sequence[MarketData],
@@ -171,10 +176,8 @@ def open_tape(
     streams = []
     for source in sources:
         instrument = source.instrument
-        terms = paper[instrument.venue]
-        latency_ns = 0 if terms.fill_model is FillModel.SAME_CLOSE else terms.feed_ns
         wanted = intervals_ns.get(instrument.id, ()) if source is bars_from(instrument.id, sources) else ()
-        streams.append(source.tape(latency_ns, *wanted))
+        streams.append(source.tape(feed_latency_ns(paper[instrument.venue]), *wanted))
     if len(streams) == 1 and (not plan.end_ns or 0 < sources[0].last_ns <= plan.end_ns):
         return streams[0], 0
     end_ns = plan.end_ns + max(terms.feed_ns for terms in paper.values()) if plan.end_ns else 0
@@ -245,12 +248,15 @@ def run_notes(
             yield f"{built.spec.id} begins cold: its {built.warmup_bars} bars of warm-up are made in the run itself"
 
 
-def nothing_left(sources: Sequence[MarketData], strategies: Sequence[Built], warm: int) -> str:
+def nothing_left(plan: Plan, sources: Sequence[MarketData], strategies: Sequence[Built], warm: int) -> str:
     """Why a run has no first event."""
     if len(sources) > 1 and not warm and not any(built.warmup_bars for built in strategies):
         return f"{', '.join(source.name for source in sources)}: they have no time in common within the span"
     names = ", ".join(source.name for source in sources)
     text = f"{names}: no market data is left" + (f" after {warm} bars of warm-up" if warm else " within the span")
+    ended = next((source for source in sources if 0 < source.last_ns <= plan.start_ns), None)
+    if ended is not None:
+        return f"{text}; {ended.name} ends {when(ended.last_ns)}, the span begins {when(plan.start_ns)}"
     needs = [f"{built.spec.id} needs {built.warmup_bars} of each feed" for built in strategies if built.warmup_bars]
     return f"{text}; {', '.join(needs)}" if needs else text
 

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.breakers import Watch
 from domain.facts import Alerted, BreakerChanged, CashMoved, EquitySampled, Fact, FillBooked, Refused, Severity
-from domain.instrument import ZERO, AccountId, InstrumentId
+from domain.instrument import ZERO, AccountId, Instrument, InstrumentId
 from domain.order import Intent
 from domain.settings import StrategySpec
 from engine.core import samples
@@ -70,8 +71,9 @@ class Span(Struct, frozen=True, kw_only=True):
 class _Slot:
     """What is counted of one account and instrument."""
 
-    def __init__(self, qty_scale: int, price_scale: int) -> None:
-        self.trips = RoundTrips(qty_scale, price_scale=price_scale)
+    def __init__(self, instrument: Instrument) -> None:
+        self.trips = RoundTrips(instrument.qty_scale, price_scale=instrument.price_scale)
+        self.multiplier = instrument.multiplier
         self.traded = ZERO
         self.fills = 0
 
@@ -148,14 +150,13 @@ class Recorder:
         key = fact.account, fact.instrument
         slot = self.slots.get(key)
         if slot is None:
-            instrument = self._core.instruments[fact.instrument]
-            slot = self.slots[key] = _Slot(instrument.qty_scale, instrument.price_scale)
+            slot = self.slots[key] = _Slot(self._core.instruments[fact.instrument])
         slot.fills += 1
         slot.traded += fact.price * fact.qty
         before = slot.trips.held
         trade = slot.trips.add(fact)
         if trade is not None:
-            self.trades.append(trade)
+            self.trades.append(replace(trade, qty=trade.qty * slot.multiplier))  # contracts are no base units
         if bool(slot.trips.held) != bool(before):
             for name in ("", fact.owner):
                 self.presence.setdefault(name, _Presence()).change(fact.ts_ns, -1 if before else 1)

@@ -34,13 +34,8 @@ def content_hash(result: Result) -> str:
     return digest(result)
 
 
-def read_result(path: Path) -> Result:
-    """What `--json` wrote. Raises `ConfigError` for a file that is not there, or no result of this version."""
-    return read_record(path).result
-
-
 def read_record(path: Path) -> Record:
-    """The same, with whether it is as it was written."""
+    """What `--json` wrote. Raises `ConfigError` for a file that is not there, or no result of this version."""
     try:
         content = path.read_bytes()
         result, seal = msgspec.json.decode(content, type=Result), msgspec.json.decode(content, type=_Seal)

@@ -35,7 +35,7 @@ def on_amended(core: Core, event: Amended) -> None:
     if order.filled >= order.qty:
         orders.filled_up(core, slot, order, FILLED)
     else:
-        core.order_changed(order)
+        core.order_changed(slot, order)
     converge(core, slot)
 
 

@@ -6,6 +6,7 @@ the kernel takes them away after each event. No clock, randomness, I/O or await 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from hashlib import sha256
@@ -128,6 +129,9 @@ class Core:
             if instrument not in self.markets:
                 self.markets[instrument] = Market()
         self.parts.watch_markets()
+        self.ended = deque(self.state.closed)
+        """Ids of `State.closed`, oldest first: a dictionary steps over the holes of all that it has lost to find its
+        own. Kept by whatever puts in or takes out (`orders.close`, `orders.reopen`)."""
         self.slippage_ppm = int(settings.execution.slippage * PPM)
         self.widening_ppm = int(settings.execution.quote_widening * PPM)
         self.limits.clear()
@@ -181,6 +185,7 @@ class Core:
     def index_breakers(self) -> None:
         """Recompute what breakers leave of the normal size; call after one changed its state."""
         self.parts.index()
+        self._index_bars()
 
     def index_pairs(self) -> None:
         """Recompute what belongs together; call after owners, settings, a fail-over or the slots changed."""
@@ -188,14 +193,21 @@ class Core:
         """The slots of what each strategy trades, and the spec they were looked up for (`engine.core.review`)."""
         pairs.index(self)
         legs.index(self)
+        self._index_bars()
+
+    def _index_bars(self) -> None:
+        """Recompute whether `bar_of` has to look: a breaker is not closed, or there is a pair or a leg."""
+        self.has_bars = bool(self.narrowed or self.parts.scopes or self.barred or self.legs)
 
     def trading_of(self, slot: Slot) -> TradingState:
         """The trading state for one slot: nothing that adds risk where a breaker is open or a half is barred."""
         trading = self.state.accounts[slot.account].trading
-        return REDUCING if trading is ACTIVE and self.bar_of(slot) is not None else trading
+        return REDUCING if self.has_bars and trading is ACTIVE and self.bar_of(slot) is not None else trading
 
     def bar_of(self, slot: Slot) -> Reason | None:
         """Why nothing that adds risk may go to a slot although trading is on; None = it may."""
+        if not self.has_bars:
+            return None
         if (self.narrowed or self.parts.scopes) and not self.parts.of(slot):
             return Reason.BREAKER_OPEN
         if slot.key in self.barred:
@@ -279,11 +291,12 @@ class Core:
 
     def set_timer(self, name: str, at_ns: int) -> None:
         """Be woken by a Tick at `at_ns`; the same name replaces the earlier time."""
-        timers = self.state.timers
+        timers, first_ns = self.state.timers, self.wake_ns
+        before_ns = timers.get(name)
         timers[name] = at_ns
-        if not self.wake_ns or at_ns < self.wake_ns:
+        if not first_ns or at_ns < first_ns:
             self.wake_ns = at_ns
-        else:
+        elif before_ns == first_ns:
             self.wake_ns = min(timers.values())
 
     def set_timer_once(self, name: str, at_ns: int) -> None:
@@ -293,8 +306,9 @@ class Core:
 
     def drop_timer(self, name: str) -> None:
         """Forget a timer."""
-        if self.state.timers.pop(name, None) is not None:
-            self.wake_ns = min(self.state.timers.values(), default=0)
+        timers = self.state.timers
+        if timers.pop(name, None) == self.wake_ns:
+            self.wake_ns = min(timers.values(), default=0)
 
     def at(self) -> dict[str, int]:
         """seq, index and ts_ns for the next fact."""
@@ -313,11 +327,14 @@ class Core:
             facts.Refused(**self.at(), strategy=slot.owner, instrument=slot.instrument, reason=reason, detail=detail)
         )
 
-    def order_changed(self, order: Order) -> None:
-        """Publish an order as it now stands."""
-        self.tally.dirty[slot_key(order.account, order.instrument)] = None
-        if not self.facts_on:
-            return
+    def order_changed(self, slot: Slot, order: Order) -> None:
+        """An order has another size, price or end: its slot is counted anew, and it is published."""
+        self.tally.dirty[slot.key] = None
+        if self.facts_on:
+            self.tell_order(order)
+
+    def tell_order(self, order: Order) -> None:
+        """Publish an order as it now stands; called only with `facts_on`."""
         self.facts.append(
             facts.OrderChanged(
                 seq=self.state.seq,

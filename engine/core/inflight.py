@@ -65,7 +65,7 @@ def ask_after(core: Core, slot: Slot, order: Order) -> None:
     """An answer did not come in time: query the order, and repeat its cancel."""
     if order.status is PENDING:
         order.status = UNKNOWN
-        core.order_changed(order)
+        core.order_changed(slot, order)
     order.query_ns = core.state.ts_ns
     core.emit(Query(cid=order.cid, account=slot.account, instrument=slot.instrument))
     if order.cancel_ns:

@@ -31,19 +31,19 @@ from domain.order import (
     is_watchdogs,
     run_of_client_id,
 )
-from domain.strategy import FillView
+from domain.strategy import FillView, Wake
 from domain.verdict import Reason
 from engine.core import breakers, deadman, portfolio
 from engine.core.core import Core
 from engine.core.executor import converge, resting
 from engine.core.executor.place import watch
-from engine.core.state import MANUAL, Slot, slot_key
-from engine.core.wake import wake_owner_with_fill
+from engine.core.state import MANUAL, Slot
+from engine.core.wake import wake
 
 ORDERS, READS = breakers.ORDERS, breakers.READS
 OPEN, PENDING, FILLED = OrderStatus.OPEN, OrderStatus.PENDING, OrderStatus.FILLED
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
-CANCELLED, IOC = OrderStatus.CANCELLED, OrderKind.IOC
+CANCELLED, IOC, FILL = OrderStatus.CANCELLED, OrderKind.IOC, Wake.FILL
 REMEMBERED_ORDERS = 1_000
 BESIDE_TARGET = frozenset({Role.ADOPTED, Role.LIMIT})
 DEAD_MAN = "dead man"
@@ -56,16 +56,18 @@ REDUCTIONS_SOONER = 4
 
 def close(core: Core, slot: Slot, order: Order, status: OrderStatus, reason: str = "") -> None:
     """Move a working order to a terminal status and out of the slot."""
+    state, cid = core.state, order.cid
     order.status = status
-    order.reason = reason or order.reason
-    order.updated_ns = core.state.ts_ns
-    del slot.orders[order.cid]
-    del core.state.where[order.cid]
-    closed = core.state.closed
-    closed[order.cid] = order
+    if reason:
+        order.reason = reason
+    order.updated_ns = state.ts_ns
+    del slot.orders[cid], state.where[cid]
+    closed = state.closed
+    closed[cid] = order
+    core.ended.append(cid)
     if len(closed) > REMEMBERED_ORDERS:
-        del closed[next(iter(closed))]
-    core.order_changed(order)
+        closed.pop(core.ended.popleft(), None)
+    core.order_changed(slot, order)
 
 
 NEVER_WORKED = frozenset({OrderStatus.REJECTED, OrderStatus.DROPPED, OrderStatus.ABSENT})
@@ -76,12 +78,13 @@ def reopen(core: Core, order: Order) -> None:
     """The venue has an order that we thought ended: it counts again."""
     slot = core.slot(order.account, order.instrument)
     del core.state.closed[order.cid]
+    core.ended.remove(order.cid)
     slot.orders[order.cid] = order
     core.state.where[order.cid] = slot.key
     order.status = OrderStatus.OPEN
     order.reason = ""
     order.cancel_ns = order.amend_price = order.amend_qty = 0
-    core.order_changed(order)
+    core.order_changed(slot, order)
 
 
 def heard(order: Order, venue_ts_ns: int) -> None:
@@ -108,30 +111,30 @@ def settle_sent(order: Order, venue_ts_ns: int) -> None:
         order.sent_qty = order.sent_until_ns = 0
 
 
-def find(core: Core, cid: ClientId) -> tuple[Slot, Order] | None:
-    """A working order, brought back when it had ended as one that never worked."""
-    found = core.order(cid)
-    if found is None:
-        order = core.state.closed.get(cid)
-        if order is not None and order.status in NEVER_WORKED:
-            reopen(core, order)
-            return core.order(cid)
-    return found
+def brought_back(core: Core, cid: ClientId) -> tuple[Slot, Order] | None:
+    """An order that had ended as one that never worked: it works again."""
+    order = core.state.closed.get(cid)
+    if order is None or order.status not in NEVER_WORKED:
+        return None
+    reopen(core, order)
+    return core.order(cid)
 
 
 def on_accepted(core: Core, event: Accepted) -> None:
     """The order works at the venue."""
-    found = find(core, event.cid)
+    found = core.order(event.cid) or brought_back(core, event.cid)
     if found is None:
         return
     slot, order = found
-    breakers.heard(core, slot.account)
+    if core.narrowed:
+        breakers.heard(core, slot.account)
     order.venue_id = event.venue_id
     heard(order, event.venue_ts_ns)
     if order.status is not OPEN:
         order.status = OPEN
         order.updated_ns = core.state.ts_ns
-        core.order_changed(order)
+        if core.facts_on:
+            core.tell_order(order)
     if slot.retry_ns or len(slot.orders) > 1 or slot.quotes or order.role in PROTECTIVE:
         converge(core, slot)
 
@@ -183,37 +186,30 @@ def pause(core: Core, slot: Slot, order: Order) -> None:
 
 
 def on_filled(core: Core, event: Filled) -> None:
-    """Book a fill once, whatever the order's status; fills of orders that are not ours mean Hold and ask."""
+    """Book a fill once, whatever the order's status; fills of orders that are not ours mean Hold and ask.
+
+    So does one that names an order of ours in another contract or account: it moved what it says that it moved.
+    """
     if event.account not in core.state.accounts or event.instrument not in core.instruments:
         text = f"Fill for {event.account} {event.instrument}, which is not configured."
         core.alert(Severity.ERROR, "foreign_fill", text, account=event.account, instrument=event.instrument)
         return
     if not portfolio.remember_fill(core, event):
         return
-    found = find(core, event.cid)
-    order = found[1] if found is not None else core.state.closed.get(event.cid)
-    slot = found[0] if found is not None else core.slot(event.account, event.instrument)
+    found = core.order(event.cid) or brought_back(core, event.cid)
+    order = core.state.closed.get(event.cid) if found is None else found[1]
+    if order is not None and (order.instrument != event.instrument or order.account != event.account):
+        found = order = None
+    slot = core.slot(event.account, event.instrument) if found is None else found[0]
     portfolio.book_fill(core, slot, order, event)
     if order is None:
         hold_and_ask(core, slot, event)
     else:
-        order.filled += event.qty
-        order.fee += event.fee
-        heard(order, event.venue_ts_ns)
-        order.updated_ns = core.state.ts_ns
-        if order.role in PROTECTIVE:
-            slot.consumed = consumed_by(slot, order)
-            if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
-                pair.primary.consumed = slot.consumed
-        elif order.role in BESIDE_TARGET:
-            # what they bought is not too much, and what they sold is not missing
-            resting.on_fill(slot, order, event.qty)
-        if found is not None:
-            settle_filled(core, slot, order)
-        else:
-            core.order_changed(order)
-    view = fill_view(core, event, order)
-    wake_owner_with_fill(core, slot, view)
+        count_fill(core, slot, order, event)
+    view = core.views.get(slot.owner)
+    if view is not None:
+        fill = fill_view(core, slot, order, event)
+        wake(core, view, FILL, fill, fill.instrument)
     converge(core, slot)
 
 
@@ -228,14 +224,26 @@ def consumed_by(slot: Slot, order: Order) -> str:
     return (order.entry or slot.entry) if is_reversing else (slot.entry or order.entry)
 
 
-def settle_filled(core: Core, slot: Slot, order: Order) -> None:
-    """After a fill of a working order: terminal when nothing is left, otherwise working as before."""
-    if order.filled >= order.qty and order.filled >= order.amend_qty:
-        filled_up(core, slot, order, CANCELLED if order.reason else FILLED)
-        return
-    if order.status is PENDING:
-        order.status = OPEN
-    core.order_changed(order)
+def count_fill(core: Core, slot: Slot, order: Order, event: Filled) -> None:
+    """A fill of an order of ours: one that works is terminal when nothing is left, otherwise working as before."""
+    filled = order.filled = order.filled + event.qty
+    order.fee += event.fee
+    order.venue_ts_ns = max(order.venue_ts_ns, event.venue_ts_ns)
+    order.updated_ns = core.state.ts_ns
+    if order.role in PROTECTIVE:
+        slot.consumed = consumed_by(slot, order)
+        if core.pairs and (pair := core.pairs.get(slot.key)) is not None:
+            pair.primary.consumed = slot.consumed
+    elif order.role in BESIDE_TARGET:
+        # what they bought is not too much, and what they sold is not missing
+        resting.on_fill(slot, order, event.qty)
+    if order.cid in slot.orders:
+        if filled >= order.qty and filled >= order.amend_qty:
+            filled_up(core, slot, order, CANCELLED if order.reason else FILLED)
+            return
+        if order.status is PENDING:
+            order.status = OPEN
+    core.order_changed(slot, order)
 
 
 def filled_up(core: Core, slot: Slot, order: Order, status: OrderStatus) -> None:
@@ -244,27 +252,20 @@ def filled_up(core: Core, slot: Slot, order: Order, status: OrderStatus) -> None
         close(core, slot, order, status)
         return
     order.status = OrderStatus.UNKNOWN
-    core.order_changed(order)
+    core.order_changed(slot, order)
     ask(core, slot, order)
 
 
-def fill_view(core: Core, event: Filled, order: Order | None) -> FillView:
-    """The fill as its strategy sees it."""
-    instrument = core.instruments[event.instrument]
-    name, size = event.instrument, 1.0
-    pair = core.pairs.get(slot_key(event.account, event.instrument)) if core.pairs else None
-    if pair is not None and name == pair.backup.instrument:
+def fill_view(core: Core, slot: Slot, order: Order | None, event: Filled) -> FillView:
+    """The fill as the owner of its slot sees it: of the contract that it trades, whichever stands in for that."""
+    instrument = core.instruments[slot.instrument]
+    name, qty = slot.instrument, event.qty / instrument.qty_scale
+    pair = core.pairs.get(slot.key) if core.pairs else None
+    if pair is not None and slot is pair.backup:
         name = pair.primary.instrument
-        size = core.views[pair.primary.owner].backups[name].size if pair.primary.owner in core.views else 1.0
-    return FillView(
-        name,
-        event.ts_ns,
-        event.side,
-        event.price / instrument.price_scale,
-        event.qty / instrument.qty_scale * size,
-        order.entry if order is not None else "",
-        order is not None and order.role in PROTECTIVE,
-    )
+        qty *= core.views[pair.primary.owner].backups[name].size
+    entry, is_protective = ("", False) if order is None else (order.entry, order.role in PROTECTIVE)
+    return FillView(name, event.ts_ns, event.side, event.price / instrument.price_scale, qty, entry, is_protective)
 
 
 def hold_and_ask(core: Core, slot: Slot, event: Filled) -> None:
@@ -363,7 +364,7 @@ def on_report(core: Core, event: OrderReport) -> None:
         order.status = OrderStatus.OPEN
         if event.filled > order.filled:
             core.emit(RequestSnapshot(account=slot.account))
-        core.order_changed(order)
+        core.order_changed(slot, order)
     elif event.filled > order.filled:
         await_fills(core, slot, order, event.filled)
     else:

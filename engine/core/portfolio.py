@@ -12,7 +12,8 @@ from itertools import islice
 from domain import facts
 from domain.account import Account, Position
 from domain.events import Filled, FundingPaid
-from domain.instrument import MONEY_STEP, ZERO, AccountId, Instrument
+from domain.facts import FillBooked
+from domain.instrument import MONEY_STEP, ZERO, Instrument
 from domain.order import Order, Role
 from domain.settings import DAY_NS
 from engine.core import allocation, samples
@@ -23,46 +24,51 @@ REMEMBERED_FILLS = 10_000
 """Per account; more than any venue tells again."""
 FORGOTTEN_AT_ONCE = 1_000
 """A dictionary that loses its oldest key again and again has to step over all the holes each time."""
+FLATTEN = Role.FLATTEN
+"""A member by itself: reading one off its enum costs as much as three steps of the interpreter."""
 REMEMBERED_SLOT_FILLS = 64
 REMEMBERED_TRADES = 250
 
 
-def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Decimal:
-    """Book one new fill into account, position and slot; returns the realised profit before the fee."""
-    state, fee, signed_qty = core.state, event.fee, event.side * event.qty
-    account = state.accounts[event.account]
-    position = account.positions.get(event.instrument)
+def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> None:
+    """Book one new fill into the account, the position and the slot, which is the event's own."""
+    state, name, fee, signed_qty = core.state, slot.instrument, event.fee, event.side * event.qty
+    ts_ns = state.ts_ns
+    account = state.accounts[slot.account]
+    position = account.positions.get(name)
     if position is None:
-        position = account.positions[event.instrument] = Position(instrument=event.instrument, owner=slot.owner)
-    instrument = core.instruments[event.instrument]
+        position = account.positions[name] = Position(instrument=name, owner=slot.owner)
     before = position.qty
-    realised = change_position(position, instrument, signed_qty, event.price, state.ts_ns)
+    realised = change_position(position, core.instruments[name], signed_qty, event.price, ts_ns)
+    profit = realised - fee
     position.fees += fee
-    account.cash += realised - fee
+    account.cash += profit
     account.realised += realised
     account.fees += fee
-    slot.fills.append((event.venue_ts_ns, signed_qty))
-    if len(slot.fills) > REMEMBERED_SLOT_FILLS:
-        del slot.fills[0]
+    fills = slot.fills
+    fills.append((event.venue_ts_ns, signed_qty))
+    if len(fills) > REMEMBERED_SLOT_FILLS:
+        del fills[0]
     owner = state.strategies.get(slot.owner)
     if owner is not None:
         owner.fills += 1
         owner.realised += realised
         owner.fees += fee
-        if owner.spec.position_age_ns and position.opened_ns == state.ts_ns:
-            core.set_timer_once(f"age:{slot.owner}", state.ts_ns + owner.spec.position_age_ns)
-    note_trade(core, slot, owner, position, before, realised - fee)
-    core.facts.append(
-        facts.FillBooked(
+        if owner.spec.position_age_ns and position.opened_ns == ts_ns:
+            core.set_timer_once(f"age:{slot.owner}", ts_ns + owner.spec.position_age_ns)
+    note_trade(slot, owner, position, before, profit, ts_ns)
+    told = core.facts
+    told.append(
+        FillBooked(
             seq=state.seq,
-            index=len(core.facts),
-            ts_ns=state.ts_ns,
-            account=event.account,
-            instrument=event.instrument,
-            owner=order.owner if order is not None else slot.owner,
+            index=len(told),
+            ts_ns=ts_ns,
+            account=slot.account,
+            instrument=name,
+            owner=slot.owner if order is None else order.owner,
             cid=event.cid,
             fill_id=event.fill_id,
-            role=order.role if order is not None else Role.FLATTEN,
+            role=FLATTEN if order is None else order.role,
             side=event.side,
             price=event.price,
             qty=event.qty,
@@ -71,27 +77,25 @@ def book_fill(core: Core, slot: Slot, order: Order | None, event: Filled) -> Dec
             realised=realised,
         )
     )
-    position_changed(core, event.account, position)
-    return realised
+    position_changed(core, slot, position)
 
 
 def note_trade(
-    core: Core, slot: Slot, owner: StrategyState | None, position: Position, before: int, profit: Decimal
+    slot: Slot, owner: StrategyState | None, position: Position, before: int, profit: Decimal, ts_ns: int
 ) -> None:
     """A trade is over when its position is closed or turned round: what it earned goes into its strategy's record."""
-    slot.trade_profit += profit
-    is_over = before and position.qty * before <= 0
-    if is_over and owner is not None and slot.trade_worth:
-        owner.trades.append(float(slot.trade_profit / slot.trade_worth))
-        if len(owner.trades) > REMEMBERED_TRADES:
-            del owner.trades[0]
-        day = core.state.ts_ns // DAY_NS
-        if day != owner.losses_day:
-            owner.losses_in_a_row, owner.losses_day = 0, day
-        owner.losses_in_a_row = owner.losses_in_a_row + 1 if slot.trade_profit < 0 else 0
-    if is_over:
-        slot.trade_profit = slot.trade_worth = ZERO
-    slot.trade_worth = max(slot.trade_worth, abs(position.entry_value))
+    earned, paid = slot.trade_profit + profit, slot.trade_worth
+    if before and position.qty * before <= 0:
+        if owner is not None and paid:
+            owner.trades.append(float(earned / paid))
+            if len(owner.trades) > REMEMBERED_TRADES:
+                del owner.trades[0]
+            day = ts_ns // DAY_NS
+            if day != owner.losses_day:
+                owner.losses_in_a_row, owner.losses_day = 0, day
+            owner.losses_in_a_row = owner.losses_in_a_row + 1 if earned < 0 else 0
+        earned = paid = ZERO
+    slot.trade_profit, slot.trade_worth = earned, max(paid, abs(position.entry_value))
 
 
 def change_position(position: Position, instrument: Instrument, signed_qty: int, price: int, ts_ns: int) -> Decimal:
@@ -103,25 +107,28 @@ def change_position(position: Position, instrument: Instrument, signed_qty: int,
         position.qty = held + signed_qty
         position.entry_value += instrument.notional(price, signed_qty)
         return ZERO
-    closing = -held if abs(signed_qty) >= abs(held) else signed_qty
-    released = position.entry_value
-    if closing != -held:
-        released = (position.entry_value * abs(closing) / abs(held)).quantize(MONEY_STEP, ROUND_HALF_EVEN)
-    realised = instrument.notional(price, -closing) - released
-    position.qty = held + closing
-    position.entry_value -= released
+    left, released = held + signed_qty, position.entry_value
+    if left == 0 or (left > 0) != (held > 0):
+        realised = instrument.notional(price, held) - released
+        if left:
+            position.entry_value = instrument.notional(price, left)
+            position.opened_ns = ts_ns
+        else:
+            position.entry_value -= released
+    else:
+        released = (released * abs(signed_qty) / abs(held)).quantize(MONEY_STEP, ROUND_HALF_EVEN)
+        realised = instrument.notional(price, -signed_qty) - released
+        position.entry_value -= released
+    position.qty = left
     position.realised += realised
-    rest = signed_qty - closing
-    if rest:
-        position.qty = rest
-        position.entry_value = instrument.notional(price, rest)
-        position.opened_ns = ts_ns
     return realised
 
 
 def remember_fill(core: Core, event: Filled) -> bool:
     """True when this fill is new; a repeated one is not booked again."""
-    seen = core.state.fills_seen.setdefault(event.account, {})
+    seen = core.state.fills_seen.get(event.account)
+    if seen is None:
+        seen = core.state.fills_seen[event.account] = {}
     key = f"{event.account}/{event.fill_id}"
     if key in seen:
         return False
@@ -132,15 +139,15 @@ def remember_fill(core: Core, event: Filled) -> bool:
     return True
 
 
-def position_changed(core: Core, account: AccountId, position: Position) -> None:
-    """Publish a position as it now stands."""
-    core.tally.dirty[slot_key(account, position.instrument)] = None
+def position_changed(core: Core, slot: Slot, position: Position) -> None:
+    """The position of a slot is another: it is counted anew, and published."""
+    core.tally.dirty[slot.key] = None
     if core.facts_on:
         core.facts.append(
             facts.PositionChanged(
                 **core.at(),
-                account=account,
-                instrument=position.instrument,
+                account=slot.account,
+                instrument=slot.instrument,
                 owner=position.owner,
                 qty=position.qty,
                 entry_value=position.entry_value,
@@ -174,11 +181,12 @@ def on_funding(core: Core, event: FundingPaid) -> None:
         ref=event.funding_id,
     )
     if position is not None:
+        slot = core.slot(event.account, event.instrument)
         position.funding += event.amount
-        owner = core.state.strategies.get(slot.owner) if slot is not None else None
+        owner = core.state.strategies.get(slot.owner)
         if owner is not None:
             owner.funding += event.amount
-        position_changed(core, event.account, position)
+        position_changed(core, slot, position)
 
 
 def roll_day(core: Core) -> None:

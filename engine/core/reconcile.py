@@ -103,7 +103,7 @@ def believe(core: Core, slot: Slot, order: Order, seen: OpenOrder, venue_ts_ns: 
         orders.settle_amend(order, venue_ts_ns)
         order.cancel_ns = 0
         order.updated_ns = core.state.ts_ns
-        core.order_changed(order)
+        core.order_changed(slot, order)
         if core.state.accounts[slot.account].reconciled:
             converge(core, slot)
 
@@ -160,7 +160,7 @@ def take_over(core: Core, account: Account, slot: Slot, theirs: VenuePosition | 
     position.entry_value = theirs.entry_value if theirs is not None else position.entry_value * 0
     slot.mismatches = 0
     slot.hold = True
-    portfolio.position_changed(core, account.id, position)
+    portfolio.position_changed(core, slot, position)
     show = core.instruments[slot.instrument].qty_text
     venue = venue_of(account.id)
     differs = f"{account.id} holds {show(position.qty)} {slot.instrument}, our books said {show(ours)}"

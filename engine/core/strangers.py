@@ -127,7 +127,7 @@ def remember(core: Core, account: Account, stray: OpenOrder, role: Role) -> tupl
     )
     slot.orders[order.cid] = order
     core.state.where[order.cid] = slot.key
-    core.order_changed(order)
+    core.order_changed(slot, order)
     return slot, order
 
 

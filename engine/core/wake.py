@@ -21,12 +21,11 @@ from domain.text import error_text, plain
 from engine.core.core import AnyStrategy, Core, Prepared
 from engine.core.pairs import backups_of
 from engine.core.review import clear_wants, review
-from engine.core.state import Slot, StrategyState
+from engine.core.state import StrategyState
 from engine.core.view import StrategyView
 
 RUNNING, PAUSED, WARMING = StrategyStatus.RUNNING, StrategyStatus.PAUSED, StrategyStatus.WARMING
 """Members by themselves: reading one off its enum costs as much as three steps of the interpreter."""
-FILL = Wake.FILL
 MOST_WAITING = 1_000
 """Live bars that are held for one strategy while its history is awaited."""
 MOST_PARTS = 500
@@ -255,13 +254,6 @@ def publish(core: Core, strategy: StrategyState) -> None:
             detail=strategy.detail,
         )
     )
-
-
-def wake_owner_with_fill(core: Core, slot: Slot, fill: FillView) -> None:
-    """Tell the owner of a slot about its own fill."""
-    view = core.views.get(slot.owner)
-    if view is not None:
-        wake(core, view, FILL, fill, fill.instrument)
 
 
 def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> None:

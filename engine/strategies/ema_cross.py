@@ -73,8 +73,11 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
         return (Feed(kind=FeedKind.BAR, instrument=self.instrument, interval_ns=self.params.interval_s * SECOND_NS),)
 
     def warmup(self) -> int:
-        """One bar less than the slow period: the next one decides."""
-        return self.params.slow - 1
+        """Five times the slow period: of the first close, which seeds both averages, 1 in 20,000 is left then.
+
+        Begun without a history it decides from the `slow`-th bar on, as the benchmarks' reference does.
+        """
+        return 5 * self.params.slow
 
     def start(self) -> EmaCrossMemory:
         """No bar seen."""

@@ -167,13 +167,17 @@ class Turtle(Strategy[TurtleMemory, TurtleParams]):
         return (Feed(kind=FeedKind.BAR, instrument=self.instrument, interval_ns=self.interval_ns),)
 
     def warmup(self) -> int:
-        """The channels, and five times the ATR's period so that its seed is forgotten to about 2 %.
+        """The channels, and ten times the ATR's period, so that of the mean that seeds it about 1 in 10,000 is left.
+
+        The seed is the source's own: "you must start with a 20-day simple average of the True Range for the initial
+        calculation" of N. The Turtles had years of days behind theirs; after five times the period 2 % of the seed was
+        left, and a stop two N away hung on the day of the start.
 
         Where winners are skipped, some breaks more: whether one long ago won is not known, it counts as lost.
         """
         params = self.params
         skips = 5 * max(params.entry_bars, params.failsafe_bars) if params.skip_after_winner else 0
-        return max(params.entry_bars, params.exit_bars, 5 * params.atr_bars, skips)
+        return max(params.entry_bars, params.exit_bars, 10 * params.atr_bars, skips)
 
     def start(self) -> TurtleMemory:
         """No bar seen, no entry."""

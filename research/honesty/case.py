@@ -29,8 +29,8 @@ from research.backtest import BacktestSettings, Prepared, begin, play, result_af
 from research.honesty.trace import AnyStrategy, Trace
 from research.honesty.worlds import Edit, Events, Instruments
 from research.market_data import DataKind, MarketData
-from research.plan import Plan
-from research.prepare import prepare_plan
+from research.plan import Plan, Tested
+from research.prepare import feed_latency_ns, prepare_plan
 from research.record import Recorder
 from research.result import Result
 
@@ -46,7 +46,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
     edit: Edit | None = None
     params: dict[str, Any] = {}
-    paper: PaperConfig | None = None
+    paper: Callable[[PaperConfig], PaperConfig] | None = None
+    """Terms of the exchange, of every venue by itself."""
     contract: Callable[[Instrument], Instrument] | None = None
     start_ns: int = 0
     warm: int | None = None
@@ -105,11 +106,9 @@ class Case:
 
         `plan` has one strategy; `everything` is the universe that the sources were chosen from.
         """
-        if len(plan.strategies) != 1:
-            raise StrategyError(f"one strategy is checked at a time; the plan has {len(plan.strategies)}")
+        self.tested = only_one(plan)
         self.plan, self.everything = plan, tuple(everything)
         self.sources = tuple(kept(source) for source in sources)
-        (self.tested,) = plan.strategies
         run = prepare_plan(plan, self.sources, settings)
         self.settings = replace(settings, sample_ns=run.core.execution.equity_sample_ns)
         (built,) = run.terms.strategies
@@ -147,7 +146,6 @@ class Case:
 
     def tape(self) -> Events:
         """All events that a run can see, in order; those before its first decision too."""
-        latency_ns = 0 if self.is_instant else self.settings.paper.feed_ns
         wanted: dict[InstrumentId, list[int]] = {}
         for feed in self.feeds:
             if feed.kind is FeedKind.BAR:
@@ -155,14 +153,21 @@ class Case:
         events = [
             event
             for source in self.sources
-            for event in source.tape(latency_ns, *sorted(set(wanted.get(source.instrument.id, ()))))
+            for event in source.tape(self.latency_ns(source), *sorted(set(wanted.get(source.instrument.id, ()))))
         ]
         return sorted(events, key=lambda event: event.ts_ns) if len(self.sources) > 1 else events
 
     @property
-    def is_instant(self) -> bool:
-        """Whether fills come at the close that was decided on."""
-        return self.settings.paper.fill_model.value == "same_close"
+    def papers(self) -> tuple[PaperConfig, ...]:
+        """The terms of each source's exchange."""
+        return tuple(self._paper(source) for source in self.sources)
+
+    def latency_ns(self, source: MarketData) -> int:
+        """How late the events of a source come."""
+        return feed_latency_ns(self._paper(source))
+
+    def _paper(self, source: MarketData) -> PaperConfig:
+        return self.settings.paper_of.get(source.instrument.venue, self.settings.paper)
 
     def bars(self) -> list[Bar]:
         """The bars of the tape."""
@@ -197,7 +202,8 @@ class Case:
         settings = self.settings
         tested = replace(self.tested, params={**self.tested.params, **change.params})
         if change.paper is not None:
-            settings = replace(settings, paper=change.paper, paper_of={})
+            of_venue = {venue: change.paper(paper) for venue, paper in settings.paper_of.items()}
+            settings = replace(settings, paper=change.paper(settings.paper), paper_of=of_venue)
         plan: Plan = replace(self.plan, strategies=(tested,), start_ns=change.start_ns or self.plan.start_ns)
         run = prepare_plan(plan, sources, settings)
         if change.warm is not None:
@@ -217,6 +223,16 @@ class Case:
         return replace(
             run, history={self.spec.id: tuple(chosen)}, warm=tuple(sorted(chosen, key=lambda bar: bar.ts_ns))
         )
+
+
+def only_one(plan: Plan) -> Tested:
+    """The one strategy of a plan. Raises `StrategyError` for none, or several."""
+    if len(plan.strategies) != 1:
+        raise StrategyError(
+            f"one strategy is checked at a time; the plan comes to {len(plan.strategies)}: "
+            f"{', '.join(each.id for each in plan.strategies)}"
+        )
+    return plan.strategies[0]
 
 
 def kept(data: MarketData) -> MarketData:

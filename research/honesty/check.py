@@ -32,7 +32,7 @@ from research.honesty import (
     universe,
     warmup,
 )
-from research.honesty.case import Case
+from research.honesty.case import Case, only_one
 from research.honesty.verdict import Evidence, Finding, Light, Verdict
 from research.market_data import MarketData
 from research.plan import Plan, Tested
@@ -267,7 +267,7 @@ def check_strategy(
     """
     if isinstance(plan, StrategyRequest):
         plan = replace(plan_of(plan), joins=len(sources) >= universe.LEAST)
-    (tested,) = plan.strategies
+    tested = only_one(plan)
     subject = f"{tested.kind} on {', '.join(dict.fromkeys(source.instrument.id for source in sources))}"
     refused = refusal(tested)
     if refused is not None:

@@ -13,7 +13,7 @@ from domain.facts import FillBooked
 from domain.instrument import Instrument
 from domain.market import Bar
 from domain.order import Role
-from exchanges.paper.config import FillModel
+from exchanges.paper.config import FillModel, PaperConfig
 from research.honesty.case import Case, Change, Run
 from research.honesty.verdict import Evidence, Finding, Light
 
@@ -108,22 +108,15 @@ def _two(first_in: str, first: float, second_in: str, second: float) -> Evidence
 def latency(case: Case) -> Finding:
     """Profit without any latency, as configured, and five times as slow."""
     name = "latency"
-    paper = case.settings.paper
-    if paper.fill_model is FillModel.SAME_CLOSE:
+    if all(paper.fill_model is FillModel.SAME_CLOSE for paper in case.papers):
         return Finding(check=name, light=Light.GREY, claim="same_close knows no latency")
     pnl = {1: case.plain().pnl}
     for factor in LATENCIES:
-        slower = replace(
-            paper,
-            feed_ns=paper.feed_ns * factor,
-            entry_ns=paper.entry_ns * factor,
-            response_ns=paper.response_ns * factor,
-        )
-        pnl[factor] = case.run(Change(paper=slower)).pnl
+        pnl[factor] = case.run(Change(paper=slower(factor))).pnl
     figures = {f"pnl_x{factor}": value for factor, value in sorted(pnl.items())}
     text = "PNL by latency: " + ", ".join(f"x{factor} {value:+,.2f}" for factor, value in sorted(pnl.items()))
     if pnl[1] > 0 >= pnl[5]:
-        ms = (paper.feed_ns + paper.entry_ns) * 5 / 1e6
+        ms = max(paper.feed_ns + paper.entry_ns for paper in case.papers) * 5 / 1e6
         return Finding(
             check=name,
             light=Light.AMBER,
@@ -136,15 +129,30 @@ def latency(case: Case) -> Finding:
     )
 
 
+def slower(factor: int) -> Callable[[PaperConfig], PaperConfig]:
+    """So many times the latencies."""
+    return lambda paper: replace(
+        paper,
+        feed_ns=paper.feed_ns * factor,
+        entry_ns=paper.entry_ns * factor,
+        response_ns=paper.response_ns * factor,
+    )
+
+
+def filling(model: FillModel) -> Callable[[PaperConfig], PaperConfig]:
+    """Another model of fills."""
+    return lambda paper: replace(paper, fill_model=model)
+
+
 def fill_models(case: Case) -> Finding:
     """On bars alone: nothing may fill in the bar that was decided on, and no model of fills may make the profit."""
     name = "fills"
     if not case.is_bars:
         return Finding(check=name, light=Light.GREY, claim="it trades on a book or trades: bars are signals only")
-    plain, paper = case.plain(), case.settings.paper
+    plain = case.plain()
     early = same_bar(plain, case)
     if early is not None:
-        fair = case.run(Change(paper=replace(paper, fill_model=FillModel.NEXT_OPEN)))
+        fair = case.run(Change(paper=filling(FillModel.NEXT_OPEN)))
         return Finding(
             check=name,
             light=Light.RED,
@@ -154,8 +162,9 @@ def fill_models(case: Case) -> Finding:
             evidence=(early,),
             figures={"pnl": plain.pnl, "pnl_next_open": fair.pnl},
         )
+    models = {paper.fill_model for paper in case.papers}
     pnl = {
-        model: plain.pnl if model is paper.fill_model else case.run(Change(paper=replace(paper, fill_model=model))).pnl
+        model: plain.pnl if models == {model} else case.run(Change(paper=filling(model))).pnl
         for model in (FillModel.NEXT_OPEN, FillModel.OHLC_PATH)
     }
     figures = {f"pnl_{model.value}": value for model, value in pnl.items()}

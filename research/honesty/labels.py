@@ -15,6 +15,8 @@ from research.market_data import DataKind, MarketData
 NAME = "bar labels"
 LEAST = 10
 """Pairs of bars below which nothing is said."""
+SAME = 0.8
+"""Part of the closes that have to be equal for two series to be of one market."""
 
 
 def find(case: Case) -> Finding:
@@ -22,12 +24,15 @@ def find(case: Case) -> Finding:
     compared = 0
     for coarse in _series(case.sources):
         for prices in finer(case, coarse[0]):
-            compared += 1
             found = early(prices, coarse)
             if found is not None:
                 return found
+            compared += agree(prices, coarse)
     if not compared:
-        claim = "nothing finer of the same instrument is there to compare its bars with (--universe may have it)"
+        claim = (
+            "nothing finer of the same instrument, of the same times and prices, is there to compare its bars with "
+            "(--universe may have it)"
+        )
         return Finding(check=NAME, light=Light.GREY, claim=claim)
     return Finding(check=NAME, light=Light.GREEN, claim="its bars hold what finer data showed until then, and no more")
 
@@ -48,6 +53,12 @@ def finer(case: Case, bar: Bar) -> Iterator[dict[int, int]]:
             yield closes
 
 
+def agree(closes: dict[int, int], coarse: Sequence[Bar]) -> bool:
+    """Whether finer data close where most of the bars do: what does not tells nothing about them."""
+    pairs = [(bar.close, closes[end]) for bar in coarse if (end := bar.open_ts_ns + bar.interval_ns) in closes]
+    return len(pairs) >= LEAST and sum(close == finer for close, finer in pairs) > SAME * len(pairs)
+
+
 def early(closes: dict[int, int], coarse: Sequence[Bar]) -> Finding | None:
     """A finding when the closes of the bars are those of finer data at another time."""
     length_ns = coarse[0].interval_ns
@@ -61,7 +72,7 @@ def early(closes: dict[int, int], coarse: Sequence[Bar]) -> Finding | None:
             continue
         right = sum(bar.close == now for bar, now, _ in pairs)
         shifted = sum(bar.close == other for bar, _, other in pairs)
-        if shifted > 0.8 * len(pairs) and shifted > right:
+        if shifted > SAME * len(pairs) and shifted > right:
             return _wrong(pairs[0], what, shift, length_ns)
     return None
 

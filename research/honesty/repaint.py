@@ -65,10 +65,18 @@ def check_indicator(indicator: Callable[..., Any], bars: Sequence[Bar], scale: i
         for name in ("open", "high", "low", "close", "volume")
     }
     name = getattr(indicator, "__name__", str(indicator))
+    if len(bars) <= LEAST:
+        return too_few(len(bars))
     taken = arguments(indicator)
     if taken:
         return judged(name, indicator, [table[column] for column in taken], bars)
     return streamed(name, indicator, table)
+
+
+def too_few(bars: int) -> Finding:
+    """That so many bars show no line's past."""
+    claim = f"insufficient data: n = {bars} bars, more than {LEAST} needed"
+    return Finding(check="repaint", light=Light.GREY, claim=claim)
 
 
 def judged(name: str, line: Line, given: Sequence[Column], bars: Sequence[Bar]) -> Finding:
@@ -178,8 +186,10 @@ def find(case: Case) -> Finding:
     instrument = next(iter(case.instruments.values()))
     bars = [bar for bar in case.bars() if bar.instrument == instrument.id][:BARS]
     functions = list(_functions(case))
-    if not functions or len(bars) <= LEAST:
+    if not functions:
         return Finding(check=name, light=Light.GREEN, claim="no function in its file draws a line over columns of bars")
+    if len(bars) <= LEAST:
+        return too_few(len(bars))
     table = {column: list(prices) for column, prices in columns(bars, instrument).items()}
     brought = [(where, numbers) for where, numbers in carried(case) if len(numbers) >= LEAST]
     clean: list[str] = []

@@ -152,14 +152,13 @@ def encoded(trace: Trace) -> str:
 
 def question_of(case: Case) -> bytes:
     """Everything another process needs to make the plain run."""
-    latency_ns = 0 if case.is_instant else case.settings.paper.feed_ns
     sources = []
     for source in case.sources:
         intervals_ns = sorted(
             {feed.interval_ns for feed in case.feeds if feed.instrument == source.instrument.id and feed.interval_ns}
         )
         fields = {name: value for name, value in asdict(source).items() if not callable(value)}
-        sources.append((fields, pack(list(source.tape(latency_ns, *intervals_ns)))))
+        sources.append((fields, pack(list(source.tape(case.latency_ns(source), *intervals_ns)))))
     return pickle.dumps((case.plan, sources, case.settings))
 
 

@@ -33,6 +33,8 @@ WATCHED = 1_000
 """Bars after each start over which decisions are compared."""
 PRICE_NEAR, SIZE_NEAR = 2e-4, 2e-2
 """Relative differences of prices and of sizes that are what is left of a seed, and change nothing."""
+LAST_DIGIT = 1e-9
+"""Relative difference of two wishes in a row that is rounding: a stop that is worked out anew after a fill."""
 
 
 class Started(Struct, frozen=True):
@@ -125,7 +127,7 @@ def enough(case: Case, at: int, bars: Sequence[Bar]) -> int:
 def nearly(first: Sequence[Decision], second: Sequence[Decision]) -> tuple[Parting | None, float]:
     """The first real difference of two runs, and the largest one of a number before it."""
     furthest = 0.0
-    for mine, other in zip_longest(first, second):
+    for mine, other in zip_longest(_changes(first), _changes(second)):
         if mine is None or other is None or mine.ts_ns != other.ts_ns:
             return Parting(mine, other), furthest
         distance = apart_by(mine.desired, other.desired)
@@ -133,6 +135,16 @@ def nearly(first: Sequence[Decision], second: Sequence[Decision]) -> tuple[Parti
             return Parting(mine, other), furthest
         furthest = max(furthest, distance)
     return None, furthest
+
+
+def _changes(decisions: Sequence[Decision]) -> Iterator[Decision]:
+    """Decisions without those that repeat the one before but for its last digits, which one run may have alone."""
+    before: Decision | None = None
+    for each in decisions:
+        apart = apart_by(before.desired, each.desired) if before is not None else None
+        if apart is None or apart > LAST_DIGIT:
+            before = each
+            yield each
 
 
 def apart_by(first: Any, second: Any, name: str = "") -> float | None:  # noqa: ANN401 - parts of a `Desired`

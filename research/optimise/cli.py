@@ -26,7 +26,9 @@ INTERRUPTED = 130
 FolderOption = Annotated[Path, typer.Option("--data-folder", help="Data folder: where studies are kept.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file over the built-in defaults.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes of this machine; 0 = one a core.")]
-LimitOption = Annotated[float, typer.Option(min=10, help="Seconds that a trial may take; of this machine's processes.")]
+LimitOption = Annotated[
+    float, typer.Option(min=10, help="Seconds that a trial may take; one that is longer has failed.")
+]
 DaskOption = Annotated[str, typer.Option(help="Address of a Dask scheduler, tcp://HOST:8786, instead of processes.")]
 ProgressOption = Annotated[str, typer.Option("--progress", help="bar, or lines for programs.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Where the page goes; default: the data folder.")]
@@ -275,6 +277,12 @@ def _work(context: typer.Context, ready: Ready, runs: int, where: _Where) -> Non
 
     typer.echo(summary(definition, evidence))
     _write(where, definition, trials, evidence)
+    if evidence.counts.get("failed") and not evidence.counts.keys() & {"complete", "pruned"}:
+        first = next(trial.run for trial in trials if trial.run is not None and trial.run.state == "failed")
+        raise MoonDevError(
+            f"no trial of {name} came to a result; trial {first.number} was the first to fail: {first.reason}. "
+            f"./moondev optimise show {name} {first.number} has its parameters; mended, it is another --study"
+        )
 
 
 def _write(where: _Where, definition: Definition, trials: list[Numbered], evidence: Evidence) -> None:

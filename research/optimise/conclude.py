@@ -127,7 +127,7 @@ def importances(definition: Definition, trials: Sequence[Numbered]) -> dict[str,
     study = optuna.create_study(directions=directions(definition.task.objectives))
     for trial in trials:
         run = trial.run
-        if run is not None and run.state == "complete" and None not in run.values:
+        if run is not None and run.state == "complete" and None not in run.values and not trial.is_repeat:
             study.add_trial(
                 create_trial(
                     state=TrialState.COMPLETE,

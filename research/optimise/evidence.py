@@ -292,7 +292,9 @@ def reasons(trials: Sequence[Numbered]) -> dict[str, int]:
 def front_of(definition: Definition, trials: Sequence[Numbered]) -> tuple[int, ...]:
     """Numbers of complete trials that no other one beats in every objective, by the first objective, best first."""
     objectives = [OBJECTIVES[name] for name in definition.task.objectives]
-    runs = [trial.run for trial in trials if trial.run is not None and trial.run.state == "complete"]
+    runs = [
+        trial.run for trial in trials if trial.run is not None and trial.run.state == "complete" and not trial.is_repeat
+    ]
     rows = [
         (run.number, [v * o.sign for v, o in zip(run.values, objectives, strict=True) if v is not None]) for run in runs
     ]

@@ -227,7 +227,7 @@ class Bench:
         cuts = self.task.cuts
         plan = self.task.plan(job.params, is_held_out=job.is_held_out)
         prepared = prepare_plan(plan, self.sources, self.task.settings, self._shared.open)
-        if prepared.first_ns > plan.start_ns + cuts.step_ns:
+        if prepared.warm and prepared.warm[-1].ts_ns >= plan.start_ns:
             return Run(number=job.number, params=job.params, state="unfit", reason="its warm-up is too long")
         edges = (cuts.held_out_ns, cuts.end_ns) if job.is_held_out else cuts.edges
         return _Trial(self, job, prepared, edges).run()

@@ -6,27 +6,32 @@ its one job with it: the job comes back as `Lost`, and another process takes its
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import multiprocessing
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from domain.errors import ConfigError, MoonDevError
-from research.optimise.job import Bench, Job, Run, Task
+from research.optimise.job import Job, Run, Task
 
 LIMIT_S = 1_800.0
 """How long a trial may take before it counts as one that never ends."""
 _PORT = re.compile(r":\d+/?$")
+WAIT_S = 1.0
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 2.0
 """How long a process may take to leave once nothing is to be done."""
 
@@ -65,17 +70,39 @@ class Pool(Protocol):
 
 
 class _Worker:
-    """One process and the job that it has."""
+    """One process (`research.optimise.serve`) and the job that it has."""
 
     def __init__(self, task: Task) -> None:
-        # spawn: a fork would take over this process's database, threads and compiled code as they happen to be
-        context = multiprocessing.get_context("spawn")
-        self.pipe, other = context.Pipe()
-        self.process: BaseProcess = context.Process(target=serve, args=(other, task), daemon=True)
-        self.process.start()
+        # a program of its own: a fork would take over this process's database, threads and compiled code as they happen
+        # to be, and what `multiprocessing` starts may not be started by a Dask worker, which is a daemon of its nanny's
+        self.pipe, other = Pipe()
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self.process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-P", "-m", "research.optimise.serve", str(other.fileno())],
+            stdin=subprocess.PIPE,
+            pass_fds=[other.fileno()],
+            env={**os.environ, "PYTHONPATH": path},
+        )
         other.close()
         self.job: Job | None = None
-        self.began_s = 0.0
+        self.began_s = time.monotonic()
+        self.is_open = False
+        self.send(task)
+
+    def send(self, what: Task | Job) -> None:
+        """Hand something over."""
+        with contextlib.suppress(OSError):  # it has died meanwhile: `done` says so
+            self.pipe.send(what)
+
+    def leave(self, patience_s: float) -> None:
+        """Wait for it to leave; what does not is ended."""
+        try:
+            self.process.wait(max(0.0, patience_s))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 class Processes:
@@ -101,22 +128,35 @@ class Processes:
     @property
     def pids(self) -> list[int]:
         """Ids of the processes."""
-        return [worker.process.pid or 0 for worker in self._workers]
+        return [worker.process.pid for worker in self._workers]
 
     def submit(self, job: Job) -> None:
         """Give a job to an idle process."""
         worker = next(worker for worker in self._workers if worker.job is None)
-        worker.job, worker.began_s = job, time.monotonic()
-        with contextlib.suppress(OSError):  # it has died meanwhile: `done` says so
-            worker.pipe.send(job)
+        worker.job = job
+        if worker.is_open:
+            worker.began_s = time.monotonic()
+        worker.send(job)
 
     def done(self, timeout_s: float) -> list[Run | Lost]:
         """What came back. Raises `MoonDevError` with the words of a process that could not begin."""
-        busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
-        found = [self._take(busy[pipe]) for pipe in wait(list(busy), timeout_s) if isinstance(pipe, Connection)]
-        late_s = time.monotonic() - self._limit_s
-        late = [worker for worker in self._workers if worker.job is not None and worker.began_s <= late_s]
-        return found + [self._end(worker) for worker in late]
+        until_s = time.monotonic() + timeout_s
+        found: list[Run | Lost] = []
+        while not found and (left_s := until_s - time.monotonic()) > 0:
+            busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
+            ready = [pipe for pipe in wait(list(busy), min(left_s, WAIT_S)) if isinstance(pipe, Connection)]
+            found += [answer for pipe in ready if (answer := self._take(busy[pipe])) is not None]
+            found += self._ended()
+        return found
+
+    def _ended(self) -> list[Run | Lost]:
+        """What was late."""
+        late = [worker for worker in self._workers if worker.job is not None and self._is_late(worker)]
+        return [self._end(worker) for worker in late]
+
+    def _is_late(self, worker: _Worker) -> bool:
+        """Whether its trial has had its time; a process that still opens the data has half an hour at least."""
+        return time.monotonic() - worker.began_s >= (self._limit_s if worker.is_open else max(self._limit_s, LIMIT_S))
 
     def _end(self, worker: _Worker) -> Run | Lost:
         """End a process whose trial does not; it would not the next time either, so the trial has failed."""
@@ -128,22 +168,26 @@ class Processes:
         return Run(number=job.number, params=job.params, state="failed", reason=how, wall_s=self._limit_s)
 
     def _replace(self, worker: _Worker) -> None:
-        worker.process.join(PATIENCE_S)
+        worker.leave(PATIENCE_S)
         worker.pipe.close()
         self._workers[self._workers.index(worker)] = _Worker(self._task)
 
-    def _take(self, worker: _Worker) -> Run | Lost:
+    def _take(self, worker: _Worker) -> Run | Lost | None:
+        """What a process says: that it has opened the data (None), or what came of its job."""
         job = worker.job
         assert job is not None  # noqa: S101 - only busy ones are looked at
         try:
             answer = worker.pipe.recv()
         except (EOFError, OSError):
             self._replace(worker)
-            code = worker.process.exitcode
-            how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"status {code}"
+            code = worker.process.returncode
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
             return Lost(number=job.number, how=f"its process ended with {how}")
         if isinstance(answer, str):
             raise MoonDevError(answer)
+        if answer is None:
+            worker.is_open, worker.began_s = True, time.monotonic()
+            return None
         worker.job = None
         found: Run = answer
         return found
@@ -156,60 +200,46 @@ class Processes:
                 worker.process.terminate()
         until_s = time.monotonic() + PATIENCE_S
         for worker in self._workers:
-            worker.process.join(max(0.0, until_s - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.leave(until_s - time.monotonic())
 
 
-def serve(pipe: Connection, task: Task) -> None:
-    """A process of the pool: jobs in, runs out, until the other end is gone. Ctrl-C is for the other end alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_the_keeper, daemon=True).start()
-    with contextlib.suppress(EOFError, OSError):
-        try:
-            bench = Bench(task)
-        except MoonDevError as error:
-            pipe.recv()
-            pipe.send(str(error))
-            return
-        while True:
-            pipe.send(bench.run(pipe.recv()))
-
-
-def _leave_with_the_keeper() -> None:
-    """A trial that never ends would outlive a keeper that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-_benches: dict[str, Bench] = {}
+_pools: dict[str, Processes] = {}
 _one_at_a_time = threading.Lock()
 
 
-def run_apart(task: Task, job: Job) -> Run | str:
-    """A job in a Dask worker, which opens the data at its first one; a text says why it cannot.
+def run_apart(task: Task, job: Job, limit_s: float) -> Run | Lost | str:
+    """A job in a Dask worker, by a process beside it that opens the data at its first one; a text says why it cannot.
 
-    The worker has to have this program, this strategy and this data at the same paths, which is checked by hash. Of a
-    worker with several threads one works: they would share one tape, and one lock of the interpreter.
+    The process is ended with a trial that does not end: a thread of the worker could not be. The worker has to have
+    this program, this strategy and this data at the same paths, which is checked by hash. Of a worker with several
+    threads one works: each would open the data once more.
     """
     with _one_at_a_time:
-        key = repr(task)
-        if key not in _benches:
-            _benches.clear()
-            try:
-                _benches[key] = Bench(task)
-            except MoonDevError as error:
-                return str(error)
-        return _benches[key].run(job)
+        key = repr((task, limit_s))
+        if key not in _pools:
+            leave()
+            _pools[key] = Processes(task, 1, limit_s)
+        _pools[key].submit(job)
+        try:
+            while not (found := _pools[key].done(WAIT_S)):
+                pass
+        except MoonDevError as error:
+            leave()
+            return str(error)
+        return found[0]
+
+
+@atexit.register
+def leave() -> None:
+    """End the process beside a Dask worker."""
+    while _pools:
+        _pools.popitem()[1].close()
 
 
 class Machines:
     """Dask's workers, wherever they are (`dask worker tcp://SCHEDULER` in an environment of this program)."""
 
-    def __init__(self, task: Task, address: str) -> None:
+    def __init__(self, task: Task, address: str, limit_s: float = LIMIT_S) -> None:
         """Connect. Raises `MoonDevError` when nobody answers, or the cluster has no worker."""
         if not (address.startswith("inproc://") or _PORT.search(address)):
             raise ConfigError(f"--dask {address}: expected the address of a scheduler, such as tcp://HOST:8786")
@@ -223,7 +253,7 @@ class Machines:
         if not self._workers():
             self._client.close()
             raise MoonDevError(f"--dask {address}: it has no workers yet; start some: dask worker {address}")
-        self._task = task
+        self._task, self._limit_s = task, limit_s
         self._jobs: dict[Any, Job] = {}
         self._ready: SimpleQueue[Any] = SimpleQueue()
 
@@ -243,7 +273,7 @@ class Machines:
 
     def submit(self, job: Job) -> None:
         """Hand a job to the scheduler."""
-        future = self._client.submit(run_apart, self._task, job, pure=False)
+        future = self._client.submit(run_apart, self._task, job, self._limit_s, pure=False)
         self._jobs[future] = job
         future.add_done_callback(self._ready.put)
 
@@ -269,7 +299,7 @@ class Machines:
         if future.status != "finished":
             why = future.exception() if future.status == "error" else future.status
             return Lost(number=job.number, how=f"its Dask worker is gone: {why}")
-        answer: Run | str = future.result()
+        answer: Run | Lost | str = future.result()
         if isinstance(answer, str):
             raise MoonDevError(answer)
         return answer

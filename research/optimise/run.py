@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.errors import ConfigError, StrategyError
+from domain.errors import ConfigError, DataError, StrategyError
 from domain.market import Bar, Book, FeedKind, Mark, MarketEvent, Trade
 from domain.strategy import Params
 from engine.strategies import registry
@@ -38,8 +38,8 @@ from research.optimise.source import DataSource, open_source
 from research.optimise.space import Space, parse, problem_with, space_of
 from research.optimise.spans import cut
 from research.optimise.study import Study
-from research.plan import Tested
-from research.prepare import BacktestSettings
+from research.plan import Plan, Tested
+from research.prepare import BacktestSettings, prepare_plan
 from research.provenance import code_hashes, data_hash
 
 SECOND_NS = 1_000_000_000
@@ -116,11 +116,11 @@ def prepare(asked: Asked) -> Ready:
         )
     first_ns, last_ns = max(source.first_ns for source in sources), min(source.last_ns for source in sources)
     longest, interval_ns = _warmup(asked, space, model, sources)
-    start_ns = first_ns + longest * interval_ns
-    if start_ns - first_ns > MOST_WARMUP * (last_ns - first_ns):
+    start_ns = _begin(longest, sources, asked.settings, first_ns) if longest.warmup_bars else first_ns
+    if not start_ns or start_ns - first_ns > MOST_WARMUP * (last_ns - first_ns):
         raise ConfigError(
-            f"insufficient data: the space asks for up to {longest} bars of warm-up, more than {MOST_WARMUP:.0%} of "
-            "the data: restrict --space, or take more data"
+            f"insufficient data: the space asks for up to {longest.warmup_bars} bars of warm-up, more than "
+            f"{MOST_WARMUP:.0%} of the data: restrict --space, or take more data"
         )
     cuts = cut(start_ns, last_ns, blocks=asked.folds, held_out=asked.held_out, unit_ns=interval_ns or SECOND_NS)
     code, lock = code_hashes()
@@ -163,10 +163,25 @@ def again(definition: Definition) -> Ready:
     return Ready(definition=replace(definition, task=here), model=loaded.strategy.params_type, sources=sources)
 
 
-def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[MarketData]) -> tuple[int, int]:
-    """The most bars of warm-up that the space asks for, and the interval of the longest bars (0 = none)."""
+class Longest(Struct, frozen=True, kw_only=True):
+    """Of the points that were probed the one with the longest warm-up; 0 bars where none has a past to warm up with."""
+
+    tested: Tested
+    warmup_bars: int = 0
+    interval_ns: int = 0
+    """Of its longest bars."""
+
+    @property
+    def span_ns(self) -> int:
+        """How long its warm-up is."""
+        return self.warmup_bars * self.interval_ns
+
+
+def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[MarketData]) -> tuple[Longest, int]:
+    """The longest warm-up that the space asks for, and the interval of the longest bars (0 = none)."""
     folder = Path(asked.folder) if asked.folder else None
-    longest, interval_ns, seen, refusal = 0, 0, 0, ""
+    has_past = any(source.kind is DataKind.BARS for source in sources)
+    interval_ns, refusal, found = 0, "", list[Longest]()
     ends = [(0.0, 1.0 - 1e-9)] * len(space.dimensions)
     corners = list(product(*ends)) if len(ends) <= MOST_CORNERS else [tuple(end[at] for end in ends) for at in (0, 1)]
     spread = [tuple(point(asked.seed, index, len(ends))) for index in range(PROBED)]
@@ -180,17 +195,30 @@ def _warmup(asked: Asked, space: Space, model: type[Params], sources: Sequence[M
         except StrategyError as error:
             refusal = str(error)
             continue
-        seen += 1
-        if built.warmup_bars and any(source.kind is DataKind.BARS for source in sources):
-            longest = max(longest, built.warmup_bars)
-        bars = [feed.interval_ns for feed in built.code.feeds() if feed.kind is FeedKind.BAR]
-        interval_ns = max([interval_ns, *bars])
-    if not seen:
+        bars = max((feed.interval_ns for feed in built.code.feeds() if feed.kind is FeedKind.BAR), default=0)
+        interval_ns = max(interval_ns, bars)
+        warm = built.warmup_bars if has_past else 0
+        found.append(Longest(tested=tested, warmup_bars=warm, interval_ns=bars))
+    if not found:
         raise StrategyError(
             f"{asked.strategy} refuses every combination of the space that was looked at: {refusal}; name what is "
             "missing in --params, or choose another --space"
         )
-    return longest, interval_ns
+    return max(found, key=lambda each: each.span_ns), interval_ns
+
+
+def _begin(longest: Longest, sources: Sequence[MarketData], settings: BacktestSettings, first_ns: int) -> int:
+    """When every trial begins: at the close of the first bar that the one with the longest warm-up decides on.
+
+    Its own preparation says which bar that is, with gaps, bars that are cut off and the feed's latency in it: a bar of
+    the warm-up that comes after this instant would be the first of another trial. 0 = the data end before.
+    """
+    try:
+        prepared = prepare_plan(Plan(strategies=(longest.tested,)), sources, settings)
+    except DataError:
+        return 0
+    bar_ns = longest.interval_ns
+    return first_ns + (prepared.first_ns - first_ns) // bar_ns * bar_ns
 
 
 def optimise(
@@ -224,7 +252,7 @@ def pool_of(workers: int = 0, dask: str = "", limit_s: float = LIMIT_S) -> Calla
     A process that is longer at one trial than `limit_s` is ended.
     """
     if dask:
-        return lambda task: Machines(task, dask)
+        return lambda task: Machines(task, dask, limit_s)
     return lambda task: Processes(task, workers or os.cpu_count() or 1, limit_s)
 
 

@@ -84,8 +84,8 @@ class Ground:
         ready = prepare(replace(asked, params=fixed))
         definition, bar_ns = ready.definition, max(source.interval_ns for source in ready.sources)
         cuts, first_ns = definition.task.cuts, max(source.first_ns for source in ready.sources)
-        # what is moved asks for up to half as much warm-up again, and the first bar after it comes a whole bar later
-        start_ns = cuts.start_ns + (cuts.start_ns - first_ns) // 2 // bar_ns * bar_ns + bar_ns
+        # what is moved asks for up to half as much warm-up again
+        start_ns = cuts.start_ns + (cuts.start_ns - first_ns) // 2 // bar_ns * bar_ns
         cuts = cut(start_ns, cuts.end_ns, blocks=BLOCKS, held_out=0.0, unit_ns=bar_ns)
         definition = replace(definition, task=replace(definition.task, cuts=cuts))
         self.case, self.definition, self.model = case, definition, ready.model

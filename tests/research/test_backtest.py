@@ -61,8 +61,8 @@ def backtested(path: Path, request=TURTLE, settings=SETTINGS, **options) -> Outc
 def test_a_run_trades_pays_and_adds_up(tmp_path):
     result = backtested(bar_file(tmp_path)).result
     assert len(result.trades) > 5
-    assert result.warmup_bars == 25
-    assert result.events == 275
+    assert result.warmup_bars == 50
+    assert result.events == 250
     assert result.fees > 0
     assert result.equity == result.deposit + result.realised - result.fees + result.funding + result.unrealised
     assert sum(trade.pnl for trade in result.trades) == pytest.approx(result.pnl, abs=Decimal(60))

@@ -30,7 +30,7 @@ CORE = load_config(None).to_settings()
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60_000_000_000
 START_NS = 1_760_000_040_000_000_000
-BARS = 160
+BARS = 240
 WIDE = Limits(
     max_position_notional=Decimal(10_000_000), max_order_notional=Decimal(10_000_000), price_collar=Decimal("0.5")
 )

@@ -53,7 +53,7 @@ def test_one_instrument_has_bars_for_signals_and_a_book_for_its_orders(tmp_path)
     assert [source.kind for source in sources] == [DataKind.BARS, DataKind.TRADES, DataKind.BOOKS]
     cross = Tested(id="cross", kind="ema_cross", params={"fast": 2, "slow": 4, "qty": 0.5})
     result = run_plan(Plan(strategies=(cross,)), sources, SETTINGS).result
-    assert result.strategies[0].warmup_bars == 3
+    assert result.strategies[0].warmup_bars == 20
     assert result.first_ns >= START_NS + 120 * MINUTE_NS
     assert result.fills >= 4
     for trade in result.trades:

@@ -50,7 +50,12 @@ def mixed(tmp_path_factory) -> Result:
     """Four strategies: two venues, two on one instrument, two bar intervals."""
     folder = tmp_path_factory.mktemp("mixed")
     sources = [saw_tooth(folder, BTC), saw_tooth(folder, ETH, half=15), saw_tooth(folder, SOL, half=30)]
-    strategies = (trend("btc", BTC), trend("eth", ETH), trend("slow", BTC, interval_s=300), trend("sol", SOL))
+    strategies = (
+        trend("btc", BTC),
+        trend("eth", ETH),
+        trend("slow", BTC, interval_s=300, atr_bars=2),
+        trend("sol", SOL),
+    )
     return run_plan(Plan(strategies=strategies), sources, SETTINGS).result
 
 
@@ -178,6 +183,19 @@ def test_provenance_changes_with_data_settings_and_parameters_alone(tmp_path):
     assert [each.data_hash == first.data_hash for each in found] == [True, True, False]
     assert [each.settings_hash == first.settings_hash for each in found] == [False, False, True]
     assert len({each.code_hash for each in found} | {first.code_hash}) == 1
+
+
+def test_round_trips_in_contracts_of_a_hundredth_are_as_large_as_those_in_whole_ones(tmp_path):
+    saw_tooth(tmp_path, BTC)
+    found = []
+    for multiplier in ("1", "0.01"):
+        contract = replace(CORE.instruments[0], multiplier=Decimal(multiplier), max_significant=0)
+        source = open_file(tmp_path / f"{BTC}-0.csv", FileOptions(instrument=BTC, instruments=(contract,)))
+        found.append(run_plan(Plan(strategies=(trend("btc", BTC),)), [source], SETTINGS).result)
+    whole, parts = found
+    assert parts.open_qty > 50 * whole.open_qty > 0, "it trades a hundred times as many contracts"
+    traded = [2 * sum(float(trade.qty) * trade.entry_price for trade in result.trades) for result in found]
+    assert traded == pytest.approx([float(whole.traded)] * 2, rel=0.05)
 
 
 def test_one_file_read_as_stamping_the_other_end_of_its_bars_is_other_data(tmp_path):

@@ -120,7 +120,11 @@ def test_every_mistake_is_told_at_once_with_its_line_and_path(tmp_path):
             ConfigError,
             "settings.risk.strategy.trnd: not in this test; did you mean trend?",
         ),
-        (("11:00:00}", "22:00:00}"), DataError, "no market data is left after"),
+        (
+            ("11:00:00}", "22:00:00}"),
+            DataError,
+            "no market data is left after 28 bars of warm-up; BTC-USDC-PERP.PAPER-0.csv ends 2025-10-09 12:54:00, the",
+        ),
         (("    instrument: SOL-USDT", "    instrument: BTC-USDT"), ConfigError, "'BTC' may be BTC-USDC-PERP.PAPER or"),
     ],
 )

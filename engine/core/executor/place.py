@@ -213,7 +213,7 @@ def send(core: Core, slot: Slot, order: Order) -> None:
         )
     )
     if core.facts_on:
-        core.order_changed(order)
+        core.tell_order(order)
     watch(core)
 
 

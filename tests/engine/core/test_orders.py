@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+from msgspec.structs import replace
+
 from domain import events as e
 from domain.commands import Flatten
 from domain.desired import Desired, Protection, Qty, Quote, Target
@@ -12,7 +15,7 @@ from domain.facts import OrderChanged
 from domain.order import Amend, Cancel, OrderStatus, Place, Query, RequestSnapshot
 from domain.settings import SECOND_NS
 from domain.verdict import Reason
-from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, places, target, wants
+from tests.engine.core.rig import ACCOUNT, BTC, ETH, SETTINGS, SPEC, SUB, WIDE, Rig, places, target, wants
 
 
 def placed(rig: Rig) -> Place:
@@ -173,3 +176,43 @@ def test_an_order_whose_fills_do_not_come_is_not_cancelled_again_and_again() -> 
         rig.ingest(e.OrderReport(cid=place.cid, found=True, status=OrderStatus.FILLED, filled=100, qty=100, price=1))
         rig.touch()
     assert [intent for intent in rig.sent if isinstance(intent, Cancel)] == []
+
+
+def test_a_fill_that_names_an_order_of_another_contract_is_held_and_asked_about_and_moves_only_what_it_says() -> None:
+    rig = Rig(WIDE).start()
+    place = placed(rig)
+    fill = replace(rig.make_fill(place, 10, 300_000), account=SUB, instrument=ETH.id)
+    rig.ingest(fill)
+    assert (rig.held(), rig.held(ETH.id, SUB)) == (0, 10)
+    assert rig.order(place.cid).filled == 0
+    assert rig.slot(ETH.id, SUB).hold
+    assert not rig.slot().hold
+    assert "unexplained_fill" in rig.alerts()
+    rig.accept(place)
+    rig.fill(place)
+    assert (rig.held(), rig.order(place.cid).status) == (1_000, OrderStatus.FILLED)
+    assert rig.crash().held(ETH.id, SUB) == 10
+
+
+def test_the_oldest_ended_orders_are_forgotten_first_also_after_a_restart_and_when_one_works_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.core.orders.REMEMBERED_ORDERS", 4)
+    rig = Rig().start()
+    ended = []
+    for n in range(8):
+        if n == 6:
+            rig.kernel.snapshot()
+            rig.crash()
+            rig.snapshot()
+            rig.load(SPEC)
+        (place,) = places(rig.want(Desired(quotes=(Quote(instrument=BTC.id, side=1, price=59_000.0, qty=0.01),))))
+        rig.want(Desired())
+        rig.ingest(e.Rejected(cid=place.cid))
+        rig.wait(5)
+        ended.append(place.cid)
+        if n == 3:
+            rig.ingest(e.Accepted(cid=ended[0], venue_id="V", venue_ts_ns=rig.now_ns))
+            rig.cancelled(ended[0])
+            ended.append(ended.pop(0))
+        assert list(rig.core.state.closed) == ended[-4:] == list(rig.core.ended)

@@ -56,13 +56,25 @@ def test_an_unchanged_side_returns_the_same_object():
 def test_warm_up_then_live_equals_live_throughout():
     closes = walk(300)
     whole, warmed = Bench(EmaCross.build([BTC], {})), Bench(EmaCross.build([BTC], {}))
-    needed = warmed.strategy.warmup()
+    needed = warmed.strategy.params.slow - 1
     warmed.view.warming = True
     assert warmed.closes(*closes[:needed]) is NOTHING
     warmed.view.warming = False
     whole.closes(*closes[:needed])
     for close in closes[needed:]:
         assert whole.closes(close) == warmed.closes(close)
+
+
+def test_after_the_declared_warm_up_nothing_hangs_on_the_first_close():
+    closes = walk(12_000)
+    for start in range(2_000, 12_000, 500):
+        short, long = Bench(EmaCross.build([BTC], {})), Bench(EmaCross.build([BTC], {}))
+        for bench, history in ((short, short.strategy.warmup()), (long, 2_000)):
+            bench.view.warming = True
+            bench.closes(*closes[start - history : start])
+            bench.view.warming = False
+        for close in closes[start : start + 200]:
+            assert short.closes(close).targets[0].want == long.closes(close).targets[0].want
 
 
 def test_more_warm_up_leaves_the_first_decision_to_the_first_live_bar():

@@ -192,7 +192,7 @@ def test_warmed_up_equals_having_run_longer():
         one, two = long_run.closes(close), fresh.closes(close)
         assert [t.entry for t in one.targets] == [t.entry for t in two.targets]
     assert fresh.desired.targets
-    assert fresh.memory.atr.value == pytest.approx(long_run.memory.atr.value, rel=0.02)
+    assert fresh.memory.atr.value == pytest.approx(long_run.memory.atr.value, rel=2e-4)
     assert fresh.memory.entry_channel.upper == long_run.memory.entry_channel.upper
 
 

@@ -14,8 +14,9 @@ from engine.strategies.registry import load_file
 from exchanges.paper.config import FillModel, PaperConfig
 from research.backtest import BacktestSettings, StrategyRequest
 from research.honesty.check import CHECKS, QUICK, check_strategy
+from research.honesty.repaint import check_indicator
 from research.honesty.universe import life
-from research.honesty.verdict import Light, Verdict
+from research.honesty.verdict import Finding, Light, Verdict
 from research.market_data import MarketData, assumed, bar_data
 
 CHEATS = Path(__file__).parent / "cheats"
@@ -283,23 +284,58 @@ def test_one_lucky_instrument_out_of_many_is_told(universe):
     assert "other choices did as well" in found.claim
 
 
-def test_hours_that_come_before_they_are_over_are_told_by_the_five_minutes():
-    fine = walk(3, 480)
-    opened = fine.open_ts_ns[::12]
-    hours = BarTable(
+def hours_of(fine: BarTable, early_ns: int) -> BarTable:
+    """Twelve bars each in one, which come so much too early."""
+    at = np.arange(0, len(fine.close), 12)
+    return BarTable(
         name="hours",
         interval_ns=12 * FIVE_MINUTES_NS,
-        open_ts_ns=opened - 12 * FIVE_MINUTES_NS,  # stamped at its open, read as if at its close
+        open_ts_ns=fine.open_ts_ns[::12] - early_ns,
         open=fine.open[::12],
-        high=np.maximum.reduceat(fine.high, np.arange(0, 480, 12)),
-        low=np.minimum.reduceat(fine.low, np.arange(0, 480, 12)),
+        high=np.maximum.reduceat(fine.high, at),
+        low=np.minimum.reduceat(fine.low, at),
         close=fine.close[11::12],
-        volume=np.add.reduceat(fine.volume, np.arange(0, 480, 12)),
+        volume=np.add.reduceat(fine.volume, at),
     )
+
+
+def labels(hours: BarTable, fine: BarTable) -> Finding:
     request = StrategyRequest(kind=str(CHEATS / "honest.py"))
-    found = check_strategy(request, [source(hours)], SETTINGS, only=["bar labels"], everything=[source(fine)])
-    assert found.light is RED
-    assert "each is shown before it is over" in found.findings[0].claim
+    verdict = check_strategy(request, [source(hours)], SETTINGS, only=["bar labels"], everything=[source(fine)])
+    return verdict.found("bar labels")
+
+
+def test_hours_that_come_before_they_are_over_are_told_by_the_five_minutes():
+    fine = walk(3, 480)
+    early = labels(hours_of(fine, 12 * FIVE_MINUTES_NS), fine)  # stamped at its open, read as if at its close
+    assert early.light is RED
+    assert "each is shown before it is over" in early.claim
+    assert labels(hours_of(fine, 0), fine).light is GREEN
+
+
+def test_finer_data_of_another_time_or_another_price_tell_nothing_about_bars():
+    fine = walk(3, 480)
+    later = replace(fine, open_ts_ns=fine.open_ts_ns + 480 * FIVE_MINUTES_NS)
+    for other in (later, walk(4, 480)):
+        found = labels(hours_of(fine, 0), other)
+        assert found.light is GREY
+        assert "nothing finer of the same instrument, of the same times and prices" in found.claim
+
+
+def test_a_cheat_of_the_terms_that_a_plan_gives_one_venue_is_seen_too():
+    request = StrategyRequest(kind=str(CHEATS / "at_the_close.py"))
+    of_venue = replace(SETTINGS, paper_of={"PAPER": PaperConfig(fill_model=FillModel.SAME_CLOSE)})
+    verdict = check_strategy(request, [DATA], of_venue, only=["fills", "latency"])
+    assert lights(verdict) == {"fills": RED, "latency": GREY}
+    fair = check("at_the_close", "fills").found("fills").figures
+    assert verdict.found("fills").figures["pnl_next_open"] == fair["pnl_next_open"]
+
+
+def test_a_line_on_a_tape_too_short_to_repaint_is_not_called_clean():
+    found = check("centred_mean", "repaint", data=source(walk(1, 40))).found("repaint")
+    assert found.light is GREY
+    assert "insufficient data: n = 40 bars" in found.claim
+    assert check_indicator(lambda closes: closes[::-1], []).light is GREY
 
 
 @pytest.mark.parametrize(

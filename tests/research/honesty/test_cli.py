@@ -114,7 +114,7 @@ def test_a_verdict_stands_on_the_page_of_its_own_run_and_of_no_other(file, tmp_p
     data = open_file(file, FileOptions(instruments=core.instruments, fees=core.instruments[0]))
     runs = [
         run_backtest(StrategyRequest(kind="turtle", params=params), data, BacktestSettings(core=core)).result
-        for params in ({"entry_bars": 5, "atr_bars": 3}, {"entry_bars": 6})
+        for params in ({"entry_bars": 5, "atr_bars": 3}, {"entry_bars": 6, "atr_bars": 3})
     ]
     assert b"Is it honest?" in html(runs[0], honesty=verdict_of(out, runs[0]))
     assert b"Is it honest?" not in html(runs[0])

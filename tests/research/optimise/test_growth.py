@@ -54,10 +54,11 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("growth")
 
 
-def test_a_trial_of_a_long_study_reads_no_more_than_one_of_a_short_study(folder):
+def test_a_trial_of_a_long_study_reads_no_more_than_one_of_a_short_study(tmp_path):
     space = "fast=2..60,slow=61..200"
-    ready = room.ready(folder, name="long", space=space, runs=PERIODS * OF_EACH, sampler="random", seed=1)
-    database = Database(f"sqlite:///{folder / 'studies.db'}")
+    room.write_bars(tmp_path / "BTC_USDT-5m.parquet", 4_000)
+    ready = room.ready(tmp_path, name="long", space=space, runs=PERIODS * OF_EACH, sampler="random", seed=1)
+    database = Database(f"sqlite:///{tmp_path / 'studies.db'}")
     study = Study(database, ready.definition, ready.model)
     study.trials = shown = Counted(study.trials)
     rows, pool, counts = [0], Instant(), [(0, 0)]

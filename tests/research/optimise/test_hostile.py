@@ -111,13 +111,44 @@ def test_a_trial_that_never_ends_fails_and_the_next_one_has_a_process(folder):
     pool = Processes(prepared.definition.task, 1, limit_s=0.2)
     try:
         pool.submit(Job(number=0, params={"how": "ends", "x": 1}))
-        found = pool.done(0.3)
+        found = pool.done(60)
         assert [(each.number, each.state, each.reason) for each in found if isinstance(each, Run)] == [
             (0, "failed", "it was not over after 0 s (--limit)")
         ]
         assert pool.room == 1
     finally:
         pool.close()
+
+
+def test_a_trial_that_never_ends_fails_in_a_dask_worker_too_which_goes_on(folder):
+    from distributed import LocalCluster
+
+    task = breaking(folder, "ends").definition.task
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        pool = Machines(task, cluster.scheduler_address, limit_s=3)
+        pool.submit(Job(number=0, params={"how": "ends", "x": 1}))
+        pool.submit(Job(number=1, params={"how": "decides", "x": 1}))
+        found: list[Run | Lost] = []
+        while len(found) < 2:
+            found += pool.done(60)
+        pool.close()
+    assert [(each.number, each.state, each.reason) for each in found if isinstance(each, Run)] == [
+        (0, "failed", "it was not over after 3 s (--limit)"),
+        (1, "failed", "ZeroDivisionError: in its decision (breaks, line 46)"),
+    ]
+
+
+def test_a_study_of_which_every_trial_fails_ends_with_an_error_and_the_words_of_the_first(folder, tmp_path):
+    run(breaking(folder, "decides"), tmp_path)
+    app = typer.Typer()
+    cli.register(app)
+    app.command("nothing")(lambda: None)
+    result = CliRunner().invoke(app, ["optimise", "go-on", "crosses", "--data-folder", str(tmp_path), "--workers", "1"])
+    assert result.exit_code != 0
+    assert isinstance(result.exception, MoonDevError)
+    assert "no trial of crosses came to a result; trial 0 was the first to fail: " in str(result.exception)
+    assert "ZeroDivisionError: in its decision" in str(result.exception)
+    assert "Nothing to choose" in result.output
 
 
 def test_a_defect_in_one_trial_is_the_failure_of_that_trial(folder, monkeypatch):

@@ -13,7 +13,7 @@ from domain.strategy import Params
 from engine.strategies.turtle import TurtleParams
 from research.optimise.conclude import Beside, conclude
 from research.optimise.definition import Numbered
-from research.optimise.evidence import held
+from research.optimise.evidence import front_of, held
 from research.optimise.explore import point
 from research.optimise.folds import folds_of
 from research.optimise.job import Run
@@ -22,7 +22,7 @@ from research.optimise.pieces import Block, Pieces, part, steps_of
 from research.optimise.robust import choose, ground, neighbours
 from research.optimise.space import problem_with, space_of
 from research.optimise.spans import DAY_NS, Cuts
-from tests.research.optimise.room import ready
+from tests.research.optimise.room import ready, write_bars
 
 WHOLE = Block(trades=40, wins=20, won=10.0, lost=8.0, fees=1.0, traded=100.0)
 
@@ -170,6 +170,7 @@ def test_an_hour_of_luck_has_a_calmar_ratio_although_no_float_holds_a_year_of_it
 
 def made_up(skill, tmp_path, count=60, longest=2):
     """A study whose trials earn `skill(position)` a day, on top of noise."""
+    write_bars(tmp_path / "BTC_USDT-5m.parquet", 1_500)
     prepared = ready(tmp_path, space="fast=2..40,slow=41..80", folds=6)
     definition = prepared.definition
     cuts = Cuts(step_ns=DAY_NS, edges=tuple(i * 50 * DAY_NS for i in range(7)), end_ns=400 * DAY_NS)
@@ -231,3 +232,15 @@ def test_folds_that_round_trips_reach_across_show_nothing(tmp_path):
     evidence = made_up(hill, tmp_path, longest=26)
     assert evidence.verdict.startswith("Not shown that trial")
     assert "round trips of up to 26 steps reach further than the 25 that can be purged" in evidence.verdict
+
+
+def test_a_point_that_was_proposed_twice_stands_once_on_the_front(tmp_path):
+    definition = ready(tmp_path, space="fast=2..40,slow=41..80").definition
+    definition = replace(definition, task=replace(definition.task, objectives=("profit", "drawdown")))
+
+    def trial(number, profit, fall, same_as=None):
+        run = Run(number=number, params={}, state="complete", values=(profit, fall))
+        return Numbered(number=number, values={}, problem="", run=run, same_as=same_as)
+
+    trials = [trial(0, 0.1, 0.05), trial(1, 0.2, 0.1), trial(2, 0.1, 0.06), trial(3, 0.2, 0.1, same_as=1)]
+    assert front_of(definition, trials) == (1, 0)

@@ -4,6 +4,8 @@ import sqlite3
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from domain.errors import ConfigError, MoonDevError
@@ -13,8 +15,9 @@ from research.optimise.definition import read
 from research.optimise.job import Bench, Job, Run
 from research.optimise.pool import Lost
 from research.optimise.run import again
+from research.optimise.source import DataSource
 from research.optimise.study import Study
-from tests.research.optimise.room import RUNS, Disorderly, Dying, Here, ready, run
+from tests.research.optimise.room import RUNS, Disorderly, Dying, Here, ready, run, write_bars
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ def test_results_lead_the_later_half(whole):
 
 def test_a_trial_is_a_backtest_of_its_parameters_fill_for_fill(folder, whole):
     definition, trials, _ = whole
-    turtles = ready(folder, strategy="turtle", space="entry_bars=4..30,atr_bars=2..9,interval_s=300|900")
+    turtles = ready(folder, strategy="turtle", space="entry_bars=4..30,atr_bars=2..8,interval_s=300|900")
     for name, task, params in (
         ("as tried", definition.task, next(t for t in trials if t.run is not None).run.params),
         ("takes", turtles.definition.task, {"entry_bars": 12, "exit_bars": 6, "style": "take", "interval_s": 300}),
@@ -176,7 +179,7 @@ def test_several_objectives_have_a_front_and_nothing_is_pruned(folder, tmp_path)
 
 
 def test_too_little_data_is_said_before_anything_runs(folder):
-    with pytest.raises(ConfigError, match="up to 499 bars of warm-up"):
+    with pytest.raises(ConfigError, match="up to 2500 bars of warm-up"):
         ready(folder, space="fast=2..12,slow=8..500")
     with pytest.raises(ConfigError, match="insufficient data: after warm-up"):
         ready(folder, folds=24, held_out=0.9)
@@ -187,3 +190,20 @@ def test_studies_can_be_read_by_optunas_own_tools(folder, whole):
         sqlite3.connect(folder / "studies.db").execute("select state, count(*) from trials group by state").fetchall()
     )
     assert dict(rows).keys() <= {"COMPLETE", "PRUNED"}
+
+
+def test_the_longest_warm_up_of_the_space_is_tried_where_a_step_is_a_bar_and_where_bars_are_missing(tmp_path):
+    write_bars(tmp_path / "BTC_USDT-5m.parquet", 1_200)
+    table = pq.read_table(tmp_path / "BTC_USDT-5m.parquet")
+    first = 1_577_836_800 * 10**9
+    for name, left in (("whole", range(1_200)), ("holed", [*range(50), *range(60, 1_200)])):
+        days = pa.array([first + at * 86_400 * 10**9 for at in left])
+        path = tmp_path / f"BTC_USDT-1d-{name}.parquet"
+        pq.write_table(table.take(pa.array(left)).set_column(0, "ts_ns", days), path)
+        bench = Bench(ready(tmp_path, sources=(DataSource(path=str(path), tolerate_gaps=True),)).definition.task)
+        longest, shortest, longer = [
+            bench.run(Job(number=0, params={"interval_s": 86_400, "fast": 2, "slow": slow})) for slow in (30, 8, 31)
+        ]
+        assert (longest.state, shortest.state) == ("complete", "complete"), name
+        assert longest.events == shortest.events, f"{name}: one of them began on another bar"
+        assert (longer.state, longer.reason) == ("unfit", "its warm-up is too long")
