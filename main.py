@@ -24,6 +24,7 @@ from bot import token_cli
 from bot.start import cli as start_cli
 from domain.errors import ConfigError, MoonDevError
 from domain.keys import SignerNews, SignerSaw
+from domain.text import plain_lines
 from engine import cli as engine_cli
 from engine.config import load_remembered
 from engine.data import cli as data_cli
@@ -379,7 +380,7 @@ def main() -> None:
     try:
         app(with_environment(sys.argv[1:]), prog_name="moondev")
     except MoonDevError as error:
-        sys.exit(f"Error: {error}")
+        sys.exit(f"Error: {plain_lines(error)}")
     except OSError as error:
         if error.filename is None:
             raise

@@ -87,8 +87,8 @@ class Order(Struct, gc=False):
     is when a cancel was last sent (0 = never).
     `venue_ts_ns` is the venue's own time of the newest word on it.
     `valid_until_ns` and `amend_until_ns` are when an unanswered Place or Amend can no longer be accepted.
-    `sent_qty` is the total quantity of the newest amendment of an order that adds risk: answered or not, a copy of it
-    may arrive until `sent_until_ns`. It counts until the venue's word from after that time (0 = none can arrive).
+    `sent_qty` is the total quantity of the newest amendment: answered or not, a copy of it may arrive until
+    `sent_until_ns`. It counts until the venue's word from after that time (0 = none can arrive).
     """
 
     cid: ClientId

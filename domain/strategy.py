@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from domain.codec import encode
 from domain.commands import AddsRisk, ParamRule
 from domain.desired import Desired
 from domain.instrument import InstrumentId
 from domain.market import Feed
+from domain.text import plain
 
 
 class Wake(enum.IntEnum):
@@ -170,6 +172,20 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_recorded(cls, value: Any) -> Any:  # noqa: ANN401 - whatever was given
+        """What the journal cannot hold ends no service and no run when it is written: it is refused here."""
+        try:
+            encode(value)
+        except OverflowError:
+            raise ValueError("a whole number of more than 64 bits cannot be recorded") from None
+        except (UnicodeError, RecursionError) as error:
+            raise ValueError(f"it cannot be recorded: {plain(error)}") from None
+        except TypeError:
+            pass  # no plain value: whether the field takes it is the model's to say
+        return value
 
 
 PLAIN = (bool, int, float, str, type(None))

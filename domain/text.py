@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 MOST_TEXT = 500
 """Characters of it that people are shown."""
+MOST_LINE = 2_000
+"""Characters of a line on a terminal."""
 
 
-def plain(text: object, most: int = MOST_TEXT) -> str:
-    """`text` as at most `most` printable characters of UTF-8; also when `str()` of it fails."""
+def plain(text: object, most: int = MOST_TEXT, make: Callable[[object], str] = str) -> str:
+    """`text` as at most `most` printable characters of UTF-8; also when `str()` of it (or `make`) fails."""
     try:
-        whole = str(text)
+        whole = make(text)
         part = whole[:most].encode(errors="backslashreplace").decode()
     except BaseException as error:  # noqa: BLE001 - a stranger's __str__ may raise anything, SystemExit too
         return f"(its text cannot be made: {type(error).__name__})"
     shown = "".join(c if c.isprintable() else " " for c in part)
     return shown if len(whole) <= most and len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def plain_lines(text: object) -> str:
+    """A text of several lines for a terminal: what strangers put into it moves no cursor, turns no letters round."""
+    return "\n".join(plain(line, MOST_LINE) for line in str(text).split("\n"))
 
 
 def error_text(error: BaseException) -> str:

@@ -169,7 +169,7 @@ class Driver:
         count = now_ns = 0
         for event in tape:
             now_ns = event.ts_ns
-            if exchange.due_ns <= now_ns or 0 < core.wake_ns <= now_ns:
+            if exchange.due_ns <= now_ns or (core.wake_ns and core.wake_ns <= now_ns):
                 advance(now_ns)
             on_market(event)
             ingest(event)

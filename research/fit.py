@@ -9,7 +9,9 @@ from domain.errors import DataError, MoonDevError, StrategyError
 from domain.instrument import AccountId, InstrumentId
 from domain.market import FeedKind
 from domain.settings import Settings, StrategySpec, strategy_id_problem
+from domain.text import error_text
 from engine.core.core import AnyStrategy
+from engine.core.strategies import WarmUp, proven
 from engine.data.store.store import when
 from engine.strategies import registry
 from research.market_data import DataKind, MarketData
@@ -131,11 +133,11 @@ def build_one(
     try:
         code = registry.make(loaded, spec)
         check_feeds(tested, code, sources)
-        warmup_bars = code.warmup()
+        warmup_bars = proven("warmup()", code.warmup(), WarmUp)
     except MoonDevError:
         raise
     except Exception as error:
-        raise StrategyError(f"strategy {tested.id} cannot be made: {type(error).__name__}: {error}") from error
+        raise StrategyError(f"strategy {tested.id} cannot be made: {error_text(error)}") from error
     return Built(spec=spec, code=code, source_hash=loaded.source_hash, warmup_bars=warmup_bars)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from domain.codec import to_json
+from domain.text import plain
 from exchanges.paper.config import FillModel
 from research.market_data import DataKind
 from research.measures import Figure, Measures, measure
@@ -127,7 +128,7 @@ def figures(result: Result, m: Measures) -> Iterator[tuple[str, str]]:
 def _params(result: Result) -> str:
     if len(result.strategies) > 1:
         return ""
-    shown = ", ".join(f"{name}={value}" for name, value in result.params.items())
+    shown = ", ".join(f"{plain(name, 80)}={plain(value, 200)}" for name, value in result.params.items())
     return f" with {shown}" if shown else ""
 
 

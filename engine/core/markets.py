@@ -42,7 +42,6 @@ def on_bar(core: Core, event: Bar) -> None:
     if not market.bid:
         market.ts_ns = event.ts_ns
         is_back = market.feed is not LIVE
-    if is_back:
         market.feed = LIVE
     if event.ts_ns >= market.look_ns and (event.interval_ns <= LONGEST_BAR_NS or core.state.matrix):
         look(core, instrument, market)
@@ -69,8 +68,7 @@ def on_bbo(core: Core, event: Bbo) -> None:
     market.ask, market.ask_qty = event.ask, event.ask_qty
     market.ts_ns = event.ts_ns
     is_back = market.feed is not LIVE
-    if is_back:
-        market.feed = LIVE
+    market.feed = LIVE
     if event.ts_ns >= market.look_ns:
         look(core, instrument, market)
     if core.narrowed:

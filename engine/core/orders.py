@@ -249,7 +249,7 @@ def count_fill(core: Core, slot: Slot, order: Order, event: Filled) -> None:
 
 def filled_up(core: Core, slot: Slot, order: Order, status: OrderStatus) -> None:
     """Nothing is left of an order as we know it: it is over, unless a copy of an amendment may have made it larger."""
-    if order.filled >= order.sent_qty:
+    if order.filled >= order.sent_qty or order.role in PROTECTIVE:
         close(core, slot, order, status)
         return
     order.status = OrderStatus.UNKNOWN

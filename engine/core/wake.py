@@ -105,30 +105,74 @@ def detach(core: Core, strategy_id: str) -> None:
 
 
 def wake(core: Core, view: StrategyView, why: Wake, event: Bar | Trade | FillView | None, instrument: str) -> None:
-    """Let one strategy decide about one event and act on what it wants."""
+    """Let one strategy decide about one event, record a new decision and act on it; quarantines on failure.
+
+    In a replay the record stands in for the call. A bar that it has seen is not shown again: feed and history may both
+    deliver the one between them.
+    """
     strategy = view.strategy
-    status = strategy.status
-    if status is not RUNNING and (status is not PAUSED or strategy.asleep):
-        if status is WARMING and type(event) is Bar:
-            hold(strategy, event)
+    if (strategy.status is not RUNNING or strategy.catching_up) and not view.warming and is_kept(strategy, event):
         return
+    before, view.ts_ns = strategy.desired, core.state.ts_ns
     if type(event) is Bar:
-        if strategy.catching_up:
-            hold(strategy, event)
+        opened_ns, interval_ns = event.open_ts_ns, event.interval_ns
+        try:
+            newest = strategy.bars_seen[instrument]
+            if opened_ns <= newest[interval_ns]:
+                return
+        except KeyError:
+            newest = strategy.bars_seen.setdefault(instrument, {})
+        newest[interval_ns] = opened_ns
+        if view.warming:
+            view.ts_ns = opened_ns + interval_ns
+    view.event, view.wake, view.instrument = event, why, instrument
+    core.calls += 1
+    code, memory = view.code, strategy.memory
+    known = core.known.get(core.calls) if core.known else None
+    if code is None or core.replayed is not None or (known is not None and known.fault):
+        act(core, view, recorded(core, view))
+        return
+    try:
+        after, wanted = code.decide(memory, view)
+        if after is not memory:
+            strategy.memory = after
+        if wanted is before and known is None:
             return
-        if not is_new(strategy, event):
-            return
-    view.event = event
-    view.wake = why
-    view.instrument = instrument
-    view.ts_ns = core.state.ts_ns
-    desired = decide(core, strategy, view)
+        desired = whole(wanted, before)
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
+        act(core, view, failed(core, view, error, known))
+        return
+    if known is not None and known.desired is not None:
+        desired = known.desired
+    elif desired is before or is_past(core):
+        return
+    else:
+        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=view.id, desired=desired))
+    act(core, view, desired)
+
+
+def act(core: Core, view: StrategyView, desired: Desired) -> None:
+    """Act on what a strategy wants; while history is played that is only remembered."""
+    strategy = view.strategy
     if desired is strategy.desired:
         return
     strategy.desired = view.desired = desired
+    if view.warming:
+        return
     strategy.signal_ns = core.state.ts_ns
     if strategy.status is RUNNING:
         review(core, strategy)
+
+
+def is_kept(strategy: StrategyState, event: Bar | Trade | FillView | None) -> bool:
+    """Whether one that is not simply running is not to see this now; a bar is held for when its history has come."""
+    status = strategy.status
+    is_blind = status is not RUNNING and (status is not PAUSED or strategy.asleep)
+    is_early = status is WARMING if is_blind else strategy.catching_up
+    if is_early and type(event) is Bar:
+        hold(strategy, event)
+        return True
+    return is_blind
 
 
 def hold(strategy: StrategyState, bar: Bar) -> None:
@@ -138,57 +182,29 @@ def hold(strategy: StrategyState, bar: Bar) -> None:
         del strategy.waiting[0]
 
 
-def is_new(strategy: StrategyState, bar: Bar) -> bool:
-    """True for a bar that the strategy has not seen; feed and history may both deliver the one between them."""
-    opened_ns, interval_ns = bar.open_ts_ns, bar.interval_ns
-    try:
-        newest = strategy.bars_seen[bar.instrument]
-        if opened_ns <= newest[interval_ns]:
-            return False
-    except KeyError:
-        newest = strategy.bars_seen.setdefault(bar.instrument, {})
-    newest[interval_ns] = opened_ns
-    return True
+def recorded(core: Core, view: StrategyView) -> Desired:
+    """What the record says of this call: what was wanted, or why it failed."""
+    known = (core.known if core.replayed is None else core.replayed).get(core.calls)
+    if known is None:
+        return view.strategy.desired
+    if known.fault:
+        if view.code is not None and core.replayed is None:
+            core.decisions.append(known)
+        return quarantine(core, view.strategy, known.fault)
+    return known.desired or NOTHING
 
 
-def decide(core: Core, strategy: StrategyState, view: StrategyView) -> Desired:
-    """Call the strategy, or take the recorded decision; record a new one. Quarantines on failure."""
-    before = strategy.desired
-    core.calls += 1
-    code = view.code
-    if code is None or core.replayed is not None:
-        recorded = (core.known if core.replayed is None else core.replayed).get(core.calls)
-        if recorded is None:
-            return before
-        if recorded.fault:
-            return quarantine(core, strategy, recorded.fault)
-        return recorded.desired or NOTHING
-    known = core.known.get(core.calls) if core.known else None
-    if known is not None and known.fault:
-        core.decisions.append(known)
-        return quarantine(core, strategy, known.fault)
-    memory = strategy.memory
-    try:
-        after, wanted = code.decide(memory, view)
-        if after is not memory:
-            strategy.memory = after
-        desired = before if wanted is before else whole(wanted, before)
-    except BaseException as error:  # noqa: BLE001 - SystemExit too: nothing a strategy raises may stop the engine
-        fault = named(error, code)
-        if known is None and not is_past(core):
-            core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=view.id, fault=fault))
-            return quarantine(core, strategy, fault)
-        # it ran then, so the code is another now: the record decides, and the next start says so
-        core.failed[view.id] = f"its code was changed and fails on what it went through: {fault}"
-        view.code = None
-        del core.code[view.id]
-        desired = before
-    if known is not None and known.desired is not None:
-        return known.desired
-    if desired is before or is_past(core):
-        return before
-    core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=view.id, desired=desired))
-    return desired
+def failed(core: Core, view: StrategyView, error: BaseException, known: Decided | None) -> Desired:
+    """A strategy's code raised: it is quarantined, unless the record knows that it ran."""
+    strategy, fault = view.strategy, named(error, view.code)
+    if known is None and not is_past(core):
+        core.decisions.append(Decided(cause=core.state.seq, call=core.calls, strategy=view.id, fault=fault))
+        return quarantine(core, strategy, fault)
+    # it ran then, so the code is another now: the record decides, and the next start says so
+    core.failed[view.id] = f"its code was changed and fails on what it went through: {fault}"
+    view.code = None
+    del core.code[view.id]
+    return strategy.desired if known is None or known.desired is None else known.desired
 
 
 def is_past(core: Core) -> bool:
@@ -264,13 +280,7 @@ def play_history(core: Core, strategy: StrategyState, bars: tuple[Bar, ...]) -> 
     view.warming = True
     before = strategy.desired
     for bar in bars:
-        if not is_new(strategy, bar):
-            continue
-        view.event = bar
-        view.wake = Wake.BAR
-        view.instrument = bar.instrument
-        view.ts_ns = bar.open_ts_ns + bar.interval_ns
-        strategy.desired = view.desired = decide(core, strategy, view)
+        wake(core, view, Wake.BAR, bar, bar.instrument)
         if has_failed(strategy):
             view.warming = False
             return

@@ -31,8 +31,10 @@ class SessionHours(Struct, frozen=True):
             raise ValueError(f"session opens at {opens}, not before it closes at {closes}")
         try:
             _zone(zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"no time zone is called {zone!r}: use an IANA name such as America/New_York") from error
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder, a long name
+            raise ValueError(
+                f"no time zone is called {zone!r:.80}: use an IANA name such as America/New_York"
+            ) from error
         return hours
 
 

@@ -98,7 +98,7 @@ class EmaCross(Strategy[EmaCrossMemory, EmaCrossParams]):
         if count < self.slow_bars:
             return memory, NOTHING
         side = 1 if fast >= slow else -1
-        if view.warming or side == memory.side:
+        if side == memory.side or view.warming:
             return memory, view.desired
         memory.side = side
         target = Target(

@@ -12,18 +12,17 @@ the user's folder: it may import no more than they may, so not the rest of its p
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 from functools import cache
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from domain.errors import StrategyError
 
 GROUP: Final = "moondev.strategies"
-log = structlog.get_logger("engine.strategies.packages")
+log = logging.getLogger(__name__)
 
 
 @cache

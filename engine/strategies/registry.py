@@ -35,7 +35,7 @@ from pydantic_core import ErrorDetails
 from domain.errors import StrategyError
 from domain.settings import StrategySpec
 from domain.strategy import Params, Strategy, line_of, range_of
-from domain.text import error_text
+from domain.text import error_text, plain
 from engine.strategies.arbitrage import Arbitrage
 from engine.strategies.bench.alternator import Alternator
 from engine.strategies.bench.quoter import Quoter
@@ -372,8 +372,8 @@ def _problem(model: type[Params], problem: ErrorDetails) -> str:
     if not where:
         return what
     takes = range_of(model, str(where[0]))
-    given = "" if problem["type"] in {"missing", "extra_forbidden"} else f", found {problem['input']!r:.40}"
-    return f"{'.'.join(str(part) for part in where)}: {what}{given}" + (f" (it takes {takes})" if takes else "")
+    given = "" if problem["type"] in {"missing", "extra_forbidden"} else f", found {plain(problem['input'], 40, repr)}"
+    return f"{'.'.join(plain(part, 80) for part in where)}: {what}{given}" + (f" (it takes {takes})" if takes else "")
 
 
 def _declared_kind(node: ast.ClassDef) -> str:

@@ -120,24 +120,23 @@ class PaperExchange:
                 if self._store is not None:
                     self._save(self._store)
             self.now_ns = now
+        market = self._markets.get(event.instrument)
+        if market is not None:
+            if market.is_stale:
+                market.set_band()
+            if type(event) is Bar:
+                if market.low < event.low and event.high < market.high and event.interval_ns >= market.bar_ns:
+                    market.last = event.close
+                    return
+            elif type(event) is Bbo and market.low < event.bid and event.ask < market.high and market.has_only_quotes:
+                market.lazy = event
+                return
         if type(event) is FeedStatus:
             tape.on_feed_status(self.floor, event)
-            return
-        market = self._markets.get(event.instrument)
-        if market is None:
-            return
-        if market.is_stale:
-            market.set_band()
-        if type(event) is Bar:
-            if market.low < event.low and event.high < market.high and event.interval_ns >= market.bar_ns:
-                market.last = event.close
-                return
-        elif type(event) is Bbo and market.low < event.bid and event.ask < market.high and market.has_only_quotes:
-            market.lazy = event
-            return
-        _ON_MARKET[type(event)](self.floor, market, event, self.now_ns)
-        if self._store is not None:
-            self._save(self._store)
+        elif market is not None:
+            _ON_MARKET[type(event)](self.floor, market, event, self.now_ns)
+            if self._store is not None:
+                self._save(self._store)
 
     def on_rows(self, instrument: InstrumentId, rows: npt.NDArray[np.int64], first: int, until_ns: int) -> int:
         """Match rows (see `matching`) of one instrument up to `until_ns`, compiled; returns the next row.

@@ -41,6 +41,7 @@ DEPOSIT = Decimal(10_000_000)
 MANY = 1_000_000_000
 DAY_NS = 86_400_000_000_000
 CHUNK = 20_000
+QUICK = 4_000
 ORACLE = (44_927, Decimal("9978419.33008050"))
 """Orders and final balance of a million bars, to the last digit."""
 ON_RECORD = {"quotes_mm": (26_626, Decimal("9997269.54202754")), "qt_mm": (44_447, Decimal("9995515.65323988"))}

@@ -71,7 +71,7 @@ Sizes = tuple[int, int]
 """Full and quick size of a case."""
 
 CASES: dict[str, tuple[Sizes, Callable[[int, Path], list[Row]]]] = {
-    **{name: ((case.most, 4_000), partial(backtests.run, name)) for name, case in backtests.CASES.items()},
+    **{name: ((case.most, backtests.QUICK), partial(backtests.run, name)) for name, case in backtests.CASES.items()},
     "core": ((200_000, 2_000), core.run),
     "risk": ((20_000, 50), lambda count, _: risk.run(count)),
     "indicators": ((20_000, 20), lambda count, _: indicators.run(count)),

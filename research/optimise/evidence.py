@@ -7,22 +7,25 @@ whole study, test sets included: among them every fold would look better than it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from msgspec import Struct
 
-from research.measures.figure import DAYS, Figure, Floats, Ints, none
+from research.measures.benchmark import hold
+from research.measures.curve import Curve, curve_of
+from research.measures.figure import DAYS, Figure, Floats, none
 from research.measures.sharpe import probability_figures
 from research.optimise.definition import Definition, Numbered
 from research.optimise.folds import SCHEMES, Fold, Scheme, folds_of
 from research.optimise.job import Run
 from research.optimise.objectives import OBJECTIVES, Objective
-from research.optimise.pieces import Pieces, part
+from research.optimise.pieces import Pieces, part, steps_of
 from research.optimise.robust import Ground, around, choose, ground, neighbours
 from research.optimise.spans import DAY_NS, LEAST_DAYS, Cuts
 
+Prices: TypeAlias = Sequence[tuple[int, float]]
 MOST_REASONS = 3
 LEAST_POOL = 8
 """Even trials below which folds choose among next to nothing."""
@@ -256,26 +259,22 @@ def deflated_of(definition: Definition, trials: Sequence[Numbered], chosen: Run 
     return probability_figures(np.asarray(chosen.pieces.returns, dtype=np.float64), tries, None)[1]
 
 
-def held(prices: Sequence[Sequence[tuple[int, float]]], start_ns: int, end_ns: int, cuts: Cuts, fee: float) -> Pieces:
-    """Buying every instrument for the same money at the start and holding to the end, a taker's fee paid once.
+def held(prices: Mapping[str, Prices], start_ns: int, end_ns: int, cuts: Cuts, fees: Mapping[str, float]) -> Pieces:
+    """Holding every instrument over whole steps of a time, as reports count it, without funding; `fees` are takers'.
 
-    Prices are (ts_ns, close) of each instrument, oldest first.
+    Prices are (ts_ns, close) of each instrument, oldest first; the newest one before the start is the start's.
     """
-    ends = np.arange(start_ns, end_ns + 1, cuts.step_ns)
-    worth = np.mean([_worth(each, ends) for each in prices], axis=0)
-    returns = worth[1:] / worth[:-1] - 1.0
-    if len(returns):
-        returns[0] = (1.0 + returns[0]) * (1.0 - fee) - 1.0
+    until_ns = start_ns + (end_ns - start_ns) // cuts.step_ns * cuts.step_ns
+    curve = hold({name: _within(each, start_ns, until_ns) for name, each in prices.items()}, 1.0, fees, {}, start_ns)
+    samples = list(zip(curve.times.tolist(), curve.values.tolist(), strict=True)) if curve is not None else []
+    returns = steps_of(samples, 1.0, (start_ns, until_ns), cuts.step_ns)
     return Pieces(returns=tuple(returns.tolist()), blocks=(), deposit=1.0)
 
 
-def _worth(prices: Sequence[tuple[int, float]], ends: Ints) -> Floats:
-    """What one unit of money in an instrument is worth at these times."""
-    times = np.array([ts_ns for ts_ns, _ in prices], dtype=np.int64)
-    closes = np.array([price for _, price in prices], dtype=np.float64)
-    at = np.maximum(np.searchsorted(times, ends, side="right") - 1, 0)
-    found: Floats = closes[at] / closes[at[0]]
-    return found
+def _within(prices: Prices, start_ns: int, end_ns: int) -> Curve:
+    known = [(max(ts_ns, start_ns), price) for ts_ns, price in prices if ts_ns <= end_ns]
+    before = sum(ts_ns <= start_ns for ts_ns, _ in known)
+    return curve_of(known[max(0, before - 1) :])
 
 
 def states(trials: Sequence[Numbered]) -> dict[str, int]:

@@ -309,13 +309,14 @@ def _to_hold_out(study: Study, defaults: Run | None) -> dict[str, dict[str, Any]
 def beside_of(ready: Ready, defaults: Run | None, held_out: dict[str, Run], looks: int) -> Beside:
     """What stands beside the trials, with buying and holding the instruments over the same times."""
     cuts = ready.definition.task.cuts
-    prices = [prices_of(source) for source in {source.instrument.id: source for source in ready.sources}.values()]
-    fee = max(float(source.instrument.taker_fee) for source in ready.sources)
+    sources = {source.instrument.id: source for source in ready.sources}
+    prices = {name: prices_of(source) for name, source in sources.items()}
+    fees = {name: float(source.instrument.taker_fee) for name, source in sources.items()}
     return Beside(
         defaults=defaults,
         held_out=held_out,
-        held_studied=held(prices, cuts.start_ns, cuts.held_out_ns, cuts, fee),
-        held_held_out=held(prices, cuts.held_out_ns, cuts.end_ns, cuts, fee),
+        held_studied=held(prices, cuts.start_ns, cuts.held_out_ns, cuts, fees),
+        held_held_out=held(prices, cuts.held_out_ns, cuts.end_ns, cuts, fees),
         looks=looks,
     )
 

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.codec import encode
-from domain.text import MOST_TEXT, error_text, plain
+from domain.text import MOST_LINE, MOST_TEXT, error_text, plain, plain_lines
 
 
 class Unspeakable(Exception):
@@ -40,3 +40,8 @@ def test_an_error_of_a_strangers_code_becomes_text_that_can_be_encoded(error: Ex
 def test_a_long_text_is_cut_and_says_so(long: str) -> None:
     assert len(plain(long)) == MOST_TEXT
     assert plain(long).endswith("...")
+
+
+def test_lines_for_a_terminal_stay_lines_move_no_cursor_and_turn_nothing_round() -> None:
+    assert plain_lines("first\nthe \x1b[31msecond\u202e\u200b") == "first\nthe  [31msecond  "
+    assert len(plain_lines("x" * 100_000)) == MOST_LINE

@@ -260,12 +260,14 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     """Change a settled order in place to a total quantity and price, within gate and budget.
 
     Where the venue changes nothing in place it is cancelled; what is wanted in its stead follows when it is gone. So it
-    is where a larger amendment may still arrive, a second time or after all: behind a smaller one it would stand.
+    is where a larger amendment may still arrive, a second time or after all: behind a smaller one it would stand. Not
+    so a stop: a position must never be without, and reduce-only it closes no more than is held.
     """
     found = limits.limits_of(core, slot)
     if found is None:
         return
-    if qty < order.sent_qty or not core.instruments[slot.instrument].amends:
+    may_stay = qty >= order.sent_qty or order.role in PROTECTIVE
+    if not (may_stay and core.instruments[slot.instrument].amends):
         cancel(core, slot, order)
         return
     state, reduce_only = core.state, order.reduce_only
@@ -291,9 +293,8 @@ def amend(core: Core, slot: Slot, order: Order, price: int, qty: int, trigger: i
     order.amend_qty = qty
     order.updated_ns = now_ns
     order.amend_until_ns = until_ns
-    if not reduce_only:
-        order.sent_qty = qty
-        order.sent_until_ns = until_ns
+    order.sent_qty = qty
+    order.sent_until_ns = until_ns
     core.emit(
         Amend(
             cid=order.cid,

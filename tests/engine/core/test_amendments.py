@@ -8,12 +8,14 @@ import msgspec
 from msgspec.structs import replace
 
 from domain import events as e
+from domain.facts import TradingState
 from domain.order import Amend, Cancel, OrderStatus, Place, Query
 from domain.settings import SECOND_NS, Limits, RiskSettings
 from domain.verdict import Reason
+from engine.core import trading
 from engine.core.executor.exposure import exposure_of
 from engine.core.state import State, decode_state, encode_state
-from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, of, places, quote, wants
+from tests.engine.core.rig import ACCOUNT, BTC, SETTINGS, Rig, of, places, quote, stop, target, wants
 
 BID, LOWER = 59_990.0, 59_980.0
 
@@ -136,6 +138,38 @@ def test_what_a_refused_growth_may_come_to_is_left_for_nothing_else() -> None:
     rig.wait(2)
     assert places(rig.want(wants(quote(1, BID, 0.015), quote(1, LOWER, 0.015, level=1)))) == []
     assert Reason.POSITION_LIMIT.value in rig.refusals()
+
+
+def test_a_refused_growth_of_what_reduces_counts_as_closing_what_is_held() -> None:
+    """Seed 2758: an order that only closed the position by our count could have passed zero behind it."""
+    rig = Rig().start()
+    rig.hold_position(0.1)
+    trading.latch(rig.core, TradingState.REDUCING, "test", "test")
+    (place,) = places(rig.want(wants(quote(-1, 60_011.0, 0.01))))
+    assert place.reduce_only
+    rig.accept(place)
+    (amend,) = of(rig.want(wants(quote(-1, 60_011.0, 0.05))), Amend)
+    rig.script.wants = wants(quote(-1, 60_011.0, 0.015))
+    rig.ingest(e.AmendRejected(cid=place.cid, amend_no=amend.amend_no, venue_ts_ns=rig.now_ns))
+    assert exposure_of(rig.core, rig.slot()).closing_sells == 50
+
+
+def test_a_stop_is_made_smaller_in_place_all_the_time() -> None:
+    """It is reduce-only, and the position must never be without."""
+    rig = Rig().start()
+    guard = stop(59_000.0, "a")
+    (first,) = places(rig.want(wants(target(0.02, "a"), guard)))
+    rig.fill(first)
+    (resting_stop,) = [order for order in places(rig.sent) if order.trigger]
+    rig.accept(resting_stop)
+    (more,) = places(rig.want(wants(target(0.03, "a"), guard)))
+    rig.fill(more)
+    (grown_stop,) = of(rig.sent, Amend)
+    amended(rig, grown_stop)
+    (less,) = places(rig.want(wants(target(0.01, "a"), guard)))
+    rig.fill(less)
+    assert [(amend.cid, amend.qty) for amend in of(rig.sent, Amend)] == [(resting_stop.cid, 10)]
+    assert of(rig.sent, Cancel) == []
 
 
 def test_a_crash_forgets_no_amendment_of_which_a_copy_may_arrive() -> None:

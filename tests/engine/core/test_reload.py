@@ -177,3 +177,32 @@ def test_parameters_that_are_refused_leave_the_code_that_ran(house) -> None:
     assert rig.guest.memory.calls == 2
     assert rig.guest.source_hash == source_hash(guest())
     assert SPEC.id in rig.core.code
+
+
+def is_of_one_piece(core: Core) -> bool:
+    """A view keeps the state and the code of its strategy, so that waking it looks neither of them up."""
+    return bool(core.views) and all(
+        view.strategy is core.state.strategies[name] and view.code is core.code.get(name)
+        for name, view in core.views.items()
+    )
+
+
+def test_who_is_woken_has_the_state_and_the_code_in_force_whatever_replaced_them(house) -> None:
+    rig = house(guest())
+    loaded(rig)
+    assert is_of_one_piece(rig.core)
+    rig.write(CHANGED)
+    assert rig.command(c.ReloadStrategy(strategy="guest", source_hash=source_hash(CHANGED)), "dot").ok
+    assert is_of_one_piece(rig.core)
+    assert rig.command(c.SetParams(strategy="guest", params={}), "dot").ok
+    assert is_of_one_piece(rig.core)
+    assert rig.command(c.UnloadStrategy(strategy="guest"), "dot").ok
+    loading = LoadStrategy(spec=GUEST_SPEC, source=CHANGED, source_hash=source_hash(CHANGED))
+    assert rig.command(loading, "dot").ok
+    assert "guest" in rig.core.views
+    assert is_of_one_piece(rig.core)
+    rig.kernel.snapshot()
+    rig.touch()
+    rig.crash()
+    assert "guest" in rig.core.views
+    assert is_of_one_piece(rig.core)

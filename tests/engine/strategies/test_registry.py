@@ -214,6 +214,27 @@ def test_a_spec_becomes_a_strategy_or_a_sentence(tmp_path):
         registry.build(spec("ema_cross", fast=20))
 
 
+@pytest.mark.parametrize(
+    ("kind", "params", "words"),
+    [
+        ("ema_cross", {"slow": 10**400}, "slow: a whole number of more than 64 bits cannot be recorded, found 1000"),
+        ("ema_cross", {"slow": 10**5_000}, r"slow: a whole number .*its text cannot be made"),
+        ("ema_cross", {"interval_s": -(10**30)}, "interval_s: a whole number of more than 64 bits"),
+        ("ema_cross", {"qty": float("nan")}, "qty: .*finite number"),
+        ("ema_cross", {"x" * 10_000: 1}, "xxx.*Extra inputs"),
+        ("ema_cross", {"\u202ea": 1}, "[(]ema_cross[)]:  a: Extra inputs"),
+        ("turtle", {"session_zone": "\ud800"}, "session_zone: it cannot be recorded: .*surrogates not allowed"),
+        ("turtle", {"session_zone": "x" * 10_000}, "no time zone is called 'xxx"),
+        ("turtle", {"session_zone": "America"}, "no time zone is called 'America'"),
+    ],
+)
+def test_a_hostile_parameter_becomes_a_short_sentence_before_anything_is_recorded(kind, params, words):
+    with pytest.raises(StrategyError, match=words) as refused:
+        registry.build(spec(kind, **params))
+    assert len(str(refused.value)) < 300
+    assert str(refused.value).isprintable()
+
+
 def test_what_trades_only_to_be_measured_is_not_offered_and_can_be_built():
     assert set(registry.BENCH) <= set(registry.BUILT_IN)
     assert not set(registry.BENCH) & set(registry.kinds())

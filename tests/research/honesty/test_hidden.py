@@ -106,6 +106,22 @@ def test_a_figure_of_the_whole_tape_is_known_by_what_it_comes_to(tmp_path, side,
     assert "the mean close of the whole tape" in found.claim
 
 
+def test_a_deviation_of_all_returns_is_known_by_what_it_comes_to_and_by_nothing_else(tmp_path):
+    """It has no unit, so that no other units and no other prices show it: what puts it together is read for this."""
+    deviation = float((np.diff(TABLE.close) / TABLE.close[:-1]).std())
+    side = f"""
+        level = {deviation * 3!r} / 3
+        last, close = memory.last, view.close
+        memory.last = close
+        if not last:
+            return memory.side
+        move = close / last - 1
+        return 1 if move > level else -1 if move < -level else memory.side
+    """
+    verdict = check("cheat", "brought along", UNITS, EXACT, file=written(tmp_path, side))
+    assert lights(verdict) == {"brought along": RED, UNITS: GREEN, EXACT: GREEN}
+
+
 def test_a_figure_that_is_hidden_between_parameters_is_known_by_what_it_comes_to(tmp_path):
     text = written(tmp_path, "return -1 if view.close > self.params.a / self.params.b else 1").read_text()
     file = tmp_path / "cheat.py"
@@ -191,9 +207,9 @@ def test_what_people_write_is_no_table():
     ],
 )
 def test_no_expression_keeps_the_reader_busy(text):
-    began = time.perf_counter()
+    began = time.process_time()
     list(folded(f"A = {text}\nB = 1 + 1\n", {}, {}))
-    assert time.perf_counter() - began < 1.5
+    assert time.process_time() - began < 1.5
     assert (1, 2) in list(folded(f"A = 1 + 1\nC = {text}\n", {}, {}))
 
 
@@ -249,9 +265,9 @@ def test_reading_a_file_changes_nothing_in_it():
 
 
 def test_many_expressions_do_not_keep_the_reader_busy_either():
-    began = time.perf_counter()
+    began = time.process_time()
     found = list(folded("\n".join(f"A{at} = sum(x * {at} for x in range(9000))" for at in range(400)), {}, {}))
-    assert time.perf_counter() - began < 4
+    assert time.process_time() - began < 4
     assert TOO_MUCH in [value for _, value in found]
 
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from pydantic import Field
 from domain.errors import ConfigError
 from domain.strategy import Params
 from engine.strategies.turtle import TurtleParams
+from research.measures.benchmark import hold
+from research.measures.curve import curve_of
 from research.optimise.conclude import Beside, conclude
 from research.optimise.definition import Numbered
 from research.optimise.evidence import front_of, held
@@ -153,11 +156,21 @@ def test_a_plateau_is_chosen_before_a_lucky_peak():
     assert ground(where, values, 3).shape == "peak"
 
 
-def test_holding_pays_one_fee_and_goes_with_the_price():
-    prices = [[(index * DAY_NS, 100.0 + index) for index in range(60)]]
-    found = held(prices, 0, 40 * DAY_NS, CUTS, 0.001)
+def test_holding_goes_with_the_price_and_is_what_a_report_says_of_it():
+    prices = {"A": [(index * DAY_NS, 100.0 + index) for index in range(60)]}
+    found = held(prices, 0, 40 * DAY_NS, CUTS, {"A": 0.001})
     assert len(found.returns) == 40
-    assert OBJECTIVES["profit"].of(found, 365) == pytest.approx(1.4 * 0.999 - 1)
+    assert OBJECTIVES["profit"].of(found, 365) == pytest.approx(1.4 * 0.999 * 0.999 - 1)
+    curve = hold({"A": curve_of(prices["A"][:41])}, 1.0, {"A": 0.001}, {}, -1)
+    assert curve is not None
+    assert OBJECTIVES["profit"].of(found, 365) == pytest.approx(curve.growth)
+
+
+def test_holding_begins_at_the_price_before_the_start_and_ends_with_the_last_whole_step():
+    prices = {"A": [(index * DAY_NS, 100.0 + index) for index in range(60)], "B": [(-5 * DAY_NS, 7.0)]}
+    found = held(prices, 10 * DAY_NS + 9, 13 * DAY_NS + 99, CUTS, {})
+    worth = [(1 + price / 110) / 2 for price in (110, 111, 112, 113)]
+    assert found.returns == pytest.approx([after / before - 1 for before, after in pairwise(worth)])
 
 
 def test_an_hour_of_luck_has_a_calmar_ratio_although_no_float_holds_a_year_of_it():
@@ -235,7 +248,7 @@ def test_folds_that_round_trips_reach_across_show_nothing(tmp_path):
 
 
 def test_a_point_that_was_proposed_twice_stands_once_on_the_front(tmp_path):
-    definition = ready(tmp_path, space="fast=2..40,slow=41..80").definition
+    definition = ready(tmp_path).definition
     definition = replace(definition, task=replace(definition.task, objectives=("profit", "drawdown")))
 
     def trial(number, profit, fall, same_as=None):
