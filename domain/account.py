@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import enum
 import re
+from dataclasses import dataclass, field
 from decimal import Decimal
-
-from msgspec import Struct, field
 
 from domain.facts import TradingState
 from domain.instrument import ZERO, AccountId, Instrument, InstrumentId
@@ -41,7 +40,8 @@ class VenueOperation(enum.StrEnum):
     MARKET_DATA = "market_data"
 
 
-class Position(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Position:
     """Net position of one account in one instrument.
 
     `qty` is signed, in integer scale. `entry_value` is the signed money paid for what is still open.
@@ -70,7 +70,8 @@ class Position(Struct, kw_only=True):
         return float(self.entry_value / (self.qty * instrument.unit)) / instrument.price_scale
 
 
-class Account(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Account:
     """Money and positions at one venue account. Amounts are in the account's currency.
 
     `venue_ts_ns` is the venue's time of the newest snapshot that was compared, `funding_ts_ns` of the newest

@@ -6,10 +6,9 @@ Read-only: an estimate looks with the core's own functions at a copy of the slot
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
-
-from msgspec.structs import replace
 
 from domain import commands as c
 from domain.errors import Unrepresentable

@@ -216,13 +216,14 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
         f"account:{slot.account}",
         f"venue:{venue}",
         f"strategy:{owner}",
-        until_ns=_until_ns(core),
+        until_ns=_first_end_ns(core),
     )
 
 
-def _until_ns(core: Core) -> int:
-    """When the first override ends that has not ended yet: then there are other limits."""
-    return min((end for o in core.state.overrides.values() if (end := o.until_ns) > core.state.ts_ns), default=NEVER)
+def _first_end_ns(core: Core) -> int:
+    """When the first of the overrides in force ends."""
+    ends = [override.until_ns for override in core.state.overrides.values()]
+    return min([end for end in ends if end > core.state.ts_ns], default=NEVER)
 
 
 def _age_ns(core: Core, owner: str, rule_s: Decimal | None) -> int:

@@ -1,6 +1,7 @@
-"""Everything the engine knows, as one tree of structs: encode it and you have a snapshot.
+"""Everything the engine knows, as one tree: encode it and you have a snapshot.
 
-Only `step` and what it calls change it. Dictionaries keep the order of events, so iteration is ordered.
+Only `step` and what it calls change it. Dictionaries keep the order of events, so iteration is ordered. What is written
+at every event or order is no `Struct`: see `Market`.
 
     State
     ├── settings, installation, epoch, seq, ts_ns, timers
@@ -17,11 +18,11 @@ Only `step` and what it calls change it. Dictionaries keep the order of events, 
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
 
 from domain.account import Account, VenueOperation
@@ -39,8 +40,10 @@ from domain.venue import VenueCaps
 from engine.core.market import NEVER as NEVER  # noqa: PLC0414 - the state and its parts are found in one place
 from engine.core.market import Market as Market  # noqa: PLC0414
 from engine.core.resting import Resting
+from engine.core.series import Hours as Hours  # noqa: PLC0414
+from engine.core.series import Samples as Samples  # noqa: PLC0414
+from engine.core.series import Series as Series  # noqa: PLC0414
 from risk.breaker import Breaker
-from risk.exposure import RiskLevel
 from risk.measures import Sample
 
 STATE_VERSION = 2
@@ -74,7 +77,8 @@ class Left(Struct, frozen=True):
     trades: tuple[float, ...]
 
 
-class Slot(Struct):
+@dataclass(slots=True)
+class Slot:
     """Execution slot: one account and instrument, one owner.
 
     `target` is the approved target in force (None = the strategy wants no change here); `sized_*`
@@ -136,7 +140,8 @@ class Slot(Struct):
     resting: dict[str, Resting] = field(default_factory=dict)
 
 
-class StrategyState(Struct):
+@dataclass(slots=True)
+class StrategyState:
     """One loaded strategy. `memory` is its own struct (builtins right after decoding a snapshot)."""
 
     spec: StrategySpec
@@ -190,7 +195,8 @@ class Parked(Struct, frozen=True):
     """What the voters were asked about: the quantity added to what was in force then."""
 
 
-class Request(Struct):
+@dataclass(slots=True)
+class Request:
     """Something that needs votes: a parked target or a command."""
 
     id: str
@@ -216,7 +222,8 @@ class Request(Struct):
     """Who ended it without saying why, and may still say it."""
 
 
-class Standing(Struct):
+@dataclass(slots=True)
+class Standing:
     """What a person's votes depend on: when the role was given, and the account at a door linked (0 = ever)."""
 
     role_ns: int = 0
@@ -227,7 +234,8 @@ class Standing(Struct):
     locked_until_ns: int = 0
 
 
-class ReviewDue(Struct):
+@dataclass(slots=True)
+class ReviewDue:
     """A break-glass that somebody else has to look at until `due_ns`."""
 
     id: str
@@ -253,7 +261,8 @@ class Override(Struct, frozen=True, kw_only=True):
     request: str
 
 
-class Budget(Struct):
+@dataclass(slots=True)
+class Budget:
     """Messages sent for one account in the current window."""
 
     window_ns: int = 0
@@ -261,7 +270,8 @@ class Budget(Struct):
     reserved_used: int = 0
 
 
-class Failover(Struct):
+@dataclass(slots=True)
+class Failover:
     """Where a fail-over pair stands. `well_ns`: since when the primary is well while the backup trades (0 = not)."""
 
     on_backup: bool = False
@@ -270,57 +280,23 @@ class Failover(Struct):
     why: str = ""
 
 
-class VenueState(Struct):
+@dataclass(slots=True)
+class VenueState:
     """What is known of one venue: whether it is held back by itself, by whom and why, and what it can do."""
 
     latched: TradingState = TradingState.ACTIVE
     by: str = ""
     reason: str = ""
-    caps: VenueCaps = VenueCaps()
+    caps: VenueCaps = field(default_factory=VenueCaps)
     down: bool = False
     """It has said in this run that it is not connected: nobody waits for it."""
 
 
-class Series(Struct):
-    """Points of one time line, newest last. A list that began later is shorter: it is aligned at its end.
-
-    Prices are in integer scale (0 = unknown then), money is in the base currency.
-    """
-
-    times_ns: list[int] = field(default_factory=list)
-    prices: dict[InstrumentId, list[int]] = field(default_factory=dict)
-    equity: list[Decimal] = field(default_factory=list)
-    """Of the whole portfolio, in terms of today's capital: see `samples.restate`."""
-    pnl: dict[str, list[Decimal]] = field(default_factory=dict)
-    """Per strategy since it was loaded: realised + unrealised - fees + funding."""
-
-
-class Hours(Series):
-    """The last point of each hour; `highs` has the highest equity within it."""
-
-    highs: list[Decimal] = field(default_factory=list)
-    earned: dict[str, list[float]] = field(default_factory=dict)
-    """What a strategy earned from hour to hour as a fraction of the equity that was given to it then."""
-
-
-class Samples(Series):
-    """What risk is measured on: about a day of minutes, a month of `hours`, and the highs ever. See `samples`."""
-
-    hours: Hours = field(default_factory=Hours)
-    day_open: Decimal = ZERO
-    """Equity of the portfolio at the start of the PNL day."""
-    peak_equity: Decimal = ZERO
-    level: RiskLevel = RiskLevel.LOW
-    """What people were told last of the drawdown from `peak_equity`."""
-    peaks: dict[str, Decimal] = field(default_factory=dict)
-    """The most that a strategy had earned at any sample since it was loaded, in terms of the equity given to it now."""
-
-
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class State:
-    """The whole engine. See the module docstring. Written at every event: no `Struct`, as `Market`."""
+    """The whole engine. See the module docstring."""
 
-    settings: Settings = dataclasses.field(default_factory=Settings)
+    settings: Settings = field(default_factory=Settings)
     settings_hash: str = ""
     installation: str = ""
     epoch: int = 0
@@ -338,55 +314,55 @@ class State:
     """The most that any account may do now; `Account.trading` is what one may."""
     starting: bool = False
     """This run has not compared every account with its venue yet."""
-    venues: dict[str, VenueState] = dataclasses.field(default_factory=dict)
-    timers: dict[str, int] = dataclasses.field(default_factory=dict)
-    markets: dict[InstrumentId, Market] = dataclasses.field(default_factory=dict)
-    accounts: dict[AccountId, Account] = dataclasses.field(default_factory=dict)
-    slots: dict[SlotKey, Slot] = dataclasses.field(default_factory=dict)
-    where: dict[ClientId, SlotKey] = dataclasses.field(default_factory=dict)
-    strategies: dict[str, StrategyState] = dataclasses.field(default_factory=dict)
-    requests: dict[str, Request] = dataclasses.field(default_factory=dict)
+    venues: dict[str, VenueState] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+    markets: dict[InstrumentId, Market] = field(default_factory=dict)
+    accounts: dict[AccountId, Account] = field(default_factory=dict)
+    slots: dict[SlotKey, Slot] = field(default_factory=dict)
+    where: dict[ClientId, SlotKey] = field(default_factory=dict)
+    strategies: dict[str, StrategyState] = field(default_factory=dict)
+    requests: dict[str, Request] = field(default_factory=dict)
     requests_made: int = 0
-    budgets: dict[AccountId, Budget] = dataclasses.field(default_factory=dict)
-    commands_seen: dict[str, None] = dataclasses.field(default_factory=dict)
-    fills_seen: dict[AccountId, dict[str, None]] = dataclasses.field(default_factory=dict)
+    budgets: dict[AccountId, Budget] = field(default_factory=dict)
+    commands_seen: dict[str, None] = field(default_factory=dict)
+    fills_seen: dict[AccountId, dict[str, None]] = field(default_factory=dict)
     """Per account, so that a busy one does not make a quiet one's fills look new when its venue tells them again."""
-    closed: dict[ClientId, Order] = dataclasses.field(default_factory=dict)
+    closed: dict[ClientId, Order] = field(default_factory=dict)
     day: int = 0
-    day_equity: dict[AccountId, Decimal] = dataclasses.field(default_factory=dict)
-    breakers: dict[str, dict[VenueOperation, Breaker]] = dataclasses.field(default_factory=dict)
+    day_equity: dict[AccountId, Decimal] = field(default_factory=dict)
+    breakers: dict[str, dict[VenueOperation, Breaker]] = field(default_factory=dict)
     """Per venue and operation; one that never failed is not there."""
-    failovers: dict[InstrumentId, Failover] = dataclasses.field(default_factory=dict)
+    failovers: dict[InstrumentId, Failover] = field(default_factory=dict)
     """Per instrument that has a backup and has ever failed over."""
-    matrix: dict[str, Breaker] = dataclasses.field(default_factory=dict)
+    matrix: dict[str, Breaker] = field(default_factory=dict)
     """The other breakers, by `WATCH` or `WATCH:SCOPE`; one that never measured anything is not there."""
-    samples_of: dict[str, list[Sample]] = dataclasses.field(default_factory=dict)
+    samples_of: dict[str, list[Sample]] = field(default_factory=dict)
     """What they measured within their window, by the same key."""
     locked: bool = False
     """A lock-down is in force: sessions end, and nothing that adds risk reaches a signer."""
     effects_hash: bytes = b""
     """Chain over every intent this state has emitted; replay must reproduce it."""
-    incidents: dict[str, Incident] = dataclasses.field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
     incidents_made: int = 0
     config_version: int = 0
-    config_versions: list[ConfigVersion] = dataclasses.field(default_factory=list)
+    config_versions: list[ConfigVersion] = field(default_factory=list)
     """The newest changes of the settings; `config_version` counts all of them."""
     file_differs: tuple[str, ...] = ()
-    samples: Samples = dataclasses.field(default_factory=Samples)
-    shares: dict[str, Decimal] = dataclasses.field(default_factory=dict)
+    samples: Samples = field(default_factory=Samples)
+    shares: dict[str, Decimal] = field(default_factory=dict)
     """Share of equity by strategy, as the allocator set it last (`allocation`)."""
-    cuts: dict[str, Decimal] = dataclasses.field(default_factory=dict)
+    cuts: dict[str, Decimal] = field(default_factory=dict)
     """What is left of the size of strategies that are too correlated with another."""
     allocated_ns: int = 0
     """When the allocator looked last."""
-    overrides: dict[str, Override] = dataclasses.field(default_factory=dict)
+    overrides: dict[str, Override] = field(default_factory=dict)
     """Those in force, by `RULE|SCOPE`."""
-    standings: dict[str, Standing] = dataclasses.field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
     """Of persons whose role or links are new, or who have used codes."""
-    denied: dict[str, int] = dataclasses.field(default_factory=dict)
+    denied: dict[str, int] = field(default_factory=dict)
     """When something was last denied, by the person or strategy that asked."""
-    reviews: dict[str, ReviewDue] = dataclasses.field(default_factory=dict)
-    keys: KeyBook = dataclasses.field(default_factory=KeyBook)
+    reviews: dict[str, ReviewDue] = field(default_factory=dict)
+    keys: KeyBook = field(default_factory=KeyBook)
 
 
 decode_state = Decoder(State).decode

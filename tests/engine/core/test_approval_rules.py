@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 from typing import Any
 
@@ -219,7 +220,7 @@ def test_the_digest_covers_the_settings_and_the_expiry() -> None:
 
 
 def replace_in(made: Any, **changed: Any) -> Any:
-    return replace(made, **changed)
+    return dataclasses.replace(made, **changed)
 
 
 # 8: expiry
