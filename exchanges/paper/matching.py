@@ -12,6 +12,7 @@ Rows, five integers each: (ts_ns, kind, side, price, qty).
     LOOK    the ladder has changed as a whole: judge every order
     MARK    a mark price: only triggers look at it
     PATH    a bar's price path reaches `price`, whatever the quantity; qty 1 = touching a limit fills it
+    TOUCH   as LOOK, and the queues have been told already, or will be
 
 The ladder keeps both sides in one pair of arrays, bids in the first DEPTH places, asks in the others, each
 around the middle so that it can grow both ways. A level's key is side * price, ascending, so on both sides
@@ -26,7 +27,7 @@ from __future__ import annotations
 from typing import Protocol
 
 ROW = 5
-LEVEL, TRADE, TOP, CLEAR, LOOK, MARK, PATH = 1, 2, 3, 4, 5, 6, 7
+LEVEL, TRADE, TOP, CLEAR, LOOK, MARK, PATH, TOUCH = 1, 2, 3, 4, 5, 6, 7, 8
 
 DEPTH, SPARE = 1024, 256
 """Levels kept on each side, and how many are free again after a full one has been cleaned up."""
@@ -326,6 +327,8 @@ def match(  # noqa: PLR0913, PLR0917 - the kernel's arrays; numba takes no struc
         elif kind == LOOK:
             state[LOADING] = 0
             refresh(state, keys, sizes, orders)
+            judge(state, keys, sizes, orders, triggers, out)
+        elif kind == TOUCH:
             judge(state, keys, sizes, orders, triggers, out)
         elif kind == CLEAR:
             state[LOADING] = state[DEEP] = 1

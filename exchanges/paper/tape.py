@@ -18,6 +18,7 @@ from exchanges.paper.market import FAR, Market
 from exchanges.paper.orders import MAKER, OPEN, TAKING
 
 _LOOK = (0, rules.LOOK, 0, 0, 0)
+_TOUCH = (0, rules.TOUCH, 0, 0, 0)
 
 
 def on_bar(floor: Floor, market: Market, event: Bar, ts_ns: int) -> None:
@@ -72,8 +73,9 @@ def on_bbo(floor: Floor, market: Market, event: Bbo, ts_ns: int) -> None:
         if market.safe_low < event.bid and event.ask < market.safe_high and not market.mark:
             return
     else:
-        market.show(event)
-        run(floor, market, _LOOK, ts_ns)
+        market.requeue(event)
+        market.load()
+        run(floor, market, _TOUCH, ts_ns)
     retry_takers(floor, market, ts_ns)
     watch(floor, market, ts_ns)
 
@@ -144,7 +146,8 @@ def on_matched(floor: Floor, market: Market, ts_ns: int) -> None:
 
 def run(floor: Floor, market: Market, rows: Sequence[int], ts_ns: int, gap_price: int = 0) -> None:
     """Match rows and settle their effects; `gap_price` as for `settle`."""
-    market.catch_up()
+    if rows[1] != rules.TOUCH:
+        market.catch_up()
     row, last = 0, len(rows) // rules.ROW
     while row < last:
         if market.is_stale:

@@ -150,12 +150,15 @@ def test_quotes_alone_carry_a_queue_too():
     assert fills(world.bbo(599_980, 599_990, 10, 15)) == [(1, 600_000, 15)]
 
 
-def test_what_happened_at_a_price_while_it_was_out_of_sight_is_not_guessed():
+@pytest.mark.parametrize("taken", [0, 10, 100])
+def test_what_happened_at_a_price_while_it_was_out_of_sight_is_not_guessed(taken):
     world = World()
     world.bbo(600_000, 600_010, 100, 100)
     world.place(1, 50, 600_000, OrderKind.POST_ONLY)
     world.bbo(600_000, 600_010, 300, 100)
     world.bbo(600_020, 600_030, 100, 100)
+    if taken:
+        world.ioc(1, taken, 600_030)
     world.bbo(600_000, 600_010, 150, 100)
     assert not fills(world.trade(600_000, 100, -1))
     assert fills(world.trade(600_000, 1, -1)) == [(1, 600_000, 1)]
