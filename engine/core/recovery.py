@@ -67,15 +67,15 @@ def recover(
         if isinstance(event, e.EngineStarted):
             last_build = event.build
             same = event.build == build and (same or snapshot is None)
-        core.known, core.all_known = {d.call: d for d in decisions}, not is_last
-        core.known_before = max(core.known, default=0)
+        core.known = {d.call: d for d in decisions} if decisions else {}
+        core.all_known, core.known_before = not is_last, max(core.known) if decisions else 0
         if same and not hole:
             step(core, event)
         else:
             foreign.keep_books(core, event, decisions)
         if on_facts is not None and core.facts:
             on_facts(core.facts)
-        decided = [d for d in core.decisions if d.call not in core.known]
+        decided = [d for d in core.decisions if d.call not in core.known] if core.decisions else []
         forget_effects(core)
     core.known, core.all_known, core.known_before = {}, False, 0
     for decision in decided:
@@ -185,7 +185,7 @@ def replay(
         check_no_hole(event, seq)
         seq = decisions[-1].seq if decisions else event.seq
         core.replayed = None if with_code else {d.call: d for d in decisions}
-        core.known = {d.call: d for d in decisions if d.fault} if with_code else {}
+        core.known = {d.call: d for d in decisions if d.fault} if with_code and decisions else {}
         step(core, event)
         if with_code:
             compare(event, decisions, core.decisions)
@@ -209,6 +209,8 @@ def check_no_hole(event: e.Event, before_seq: int) -> None:
 
 def compare(event: e.Event, recorded: list[e.Decided], now: list[e.Decided]) -> None:
     """Raise `ReplayMismatch` when the code decides otherwise than it did."""
+    if not recorded and not now:
+        return
     if len(recorded) != len(now) or any(
         (a.call, a.strategy, encode(a.desired), a.fault) != (b.call, b.strategy, encode(b.desired), b.fault)
         for a, b in zip(recorded, now, strict=True)

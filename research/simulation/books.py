@@ -16,14 +16,16 @@ def check_fills(core: Core, door: Door) -> None:
     sums: dict[tuple[str, str], int] = {}
     seen = core.state.fills_seen
     for key, fill in door.told_fills.items():
-        if key in seen.get(fill.account, {}):
-            at = (fill.account, fill.instrument)
-            sums[at] = sums.get(at, 0) + fill.side * fill.qty
-    for account in core.state.accounts.values():
-        for instrument, position in account.positions.items():
-            told = sums.get((account.id, instrument), 0)
+        account = fill.account
+        if account in seen and key in seen[account]:
+            at = account, fill.instrument
+            qty = fill.side * fill.qty
+            sums[at] = sums[at] + qty if at in sums else qty
+    for name, held in core.state.accounts.items():
+        for instrument, position in held.positions.items():
+            told = sums.get((name, instrument), 0)
             if position.qty != told:
-                text = f"{account.id} {instrument}: the engine holds {position.qty}, the fills it knows give {told}"
+                text = f"{name} {instrument}: the engine holds {position.qty}, the fills it knows give {told}"
                 raise Violation("position is the sum of fills", text)
 
 

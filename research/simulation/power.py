@@ -233,6 +233,8 @@ class Power:
     def _ends(self, core: Core, now_ns: int) -> None:
         """An override is over when its time is."""
         state = core.state
+        if not (state.overrides or self.overdue):
+            return
         due = [key for key, override in state.overrides.items() if override.until_ns <= state.ts_ns]
         if not due and not self.overdue:
             return
@@ -254,10 +256,16 @@ def look(state: State) -> Held:
     for key, breaker in state.matrix.items():
         if breaker.state is _FORCED or (breaker.state is _OPEN and _latches(state, key)):
             by_people.append(key)
+    holds, caps = [], {}
+    for slot in state.slots.values():
+        if slot.hold:
+            holds.append(slot.key)
+        if slot.cap is not None:
+            caps[slot.key] = slot.cap
     return Held(
         latched=state.latched,
-        holds=frozenset([slot.key for slot in state.slots.values() if slot.hold]),
-        caps={slot.key: slot.cap for slot in state.slots.values() if slot.cap is not None},
+        holds=frozenset(holds),
+        caps=caps,
         envelopes={name: s.envelope for name, s in state.strategies.items() if s.envelope is not None},
         by_people=frozenset(by_people),
         incident=(newest.id, newest.stage) if newest is not None else None,

@@ -17,6 +17,7 @@ from engine.core.state import MANUAL, Slot
 from research.simulation.cast import HAND
 from research.simulation.violation import require
 
+NO_TARGET: tuple[int | None, str] = (None, "")
 _NO_HALT = frozenset({Reason.REPEATED, Reason.UNKNOWN_PERSON, Reason.ROLE, Reason.NO_SUCH})
 
 
@@ -111,8 +112,12 @@ class Votes:
                 key = f"{fact.account}|{fact.instrument}"
                 target, entry = self.targets.get(key, (None, ""))
                 self.targets[key] = (target if target is None else target + fact.side * fact.qty, entry)
-        self._resting(core)
-        self._targets(core)
+        for key, slot in core.state.slots.items():
+            if slot.resting:
+                self._resting(core, key, slot)
+            before, entry = self.targets.get(key, NO_TARGET)
+            if slot.target != before or slot.entry != entry:
+                self._target(core, key, slot, before)
 
     def _on_request(self, core: Core, fact: RequestChanged) -> None:
         if fact.status is RequestStatus.PENDING and fact.what == "resume":
@@ -147,34 +152,28 @@ class Votes:
         require(fact.request_id not in self.done, "a command acts once", text)
         self.done[fact.request_id] = fact.seq
 
-    def _resting(self, core: Core) -> None:
+    def _resting(self, core: Core, key: str, slot: Slot) -> None:
         """People's orders at a price add to what is in force, as if they had filled already."""
-        for key, slot in core.state.slots.items():
-            for wish in slot.resting.values():
-                if wish.id in self.rested:
-                    continue
-                self.rested[wish.id] = core.state.seq
-                alike = sum(other.left for other in slot.resting.values() if other.side == wish.side) - wish.left
-                held = core.position(slot.account, slot.instrument)
-                base = (slot.target if slot.target is not None else held) + wish.side * alike
-                added = self._grows(base + wish.side * wish.left, base)
-                if added:
-                    self._judge_added(core, key, slot, added, base + wish.side * wish.left, base, by_hand=True)
-
-    def _targets(self, core: Core) -> None:
-        """Large additions come into force only by votes. What a fired stop has ended adds nothing any more."""
-        for key, slot in core.state.slots.items():
-            before, entry = self.targets.get(key, (None, ""))
-            if slot.target == before and slot.entry == entry:
+        for wish in slot.resting.values():
+            if wish.id in self.rested:
                 continue
-            self.targets[key] = (slot.target, slot.entry)
-            if slot.target is None or slot.hedge_lead or (slot.consumed and slot.consumed == slot.entry):
-                continue
+            self.rested[wish.id] = core.state.seq
+            alike = sum(other.left for other in slot.resting.values() if other.side == wish.side) - wish.left
             held = core.position(slot.account, slot.instrument)
-            base = before if before is not None else held
-            added = self._grows(slot.target, base)
-            if not added:
-                continue
+            base = (slot.target if slot.target is not None else held) + wish.side * alike
+            added = self._grows(base + wish.side * wish.left, base)
+            if added:
+                self._judge_added(core, key, slot, added, base + wish.side * wish.left, base, by_hand=True)
+
+    def _target(self, core: Core, key: str, slot: Slot, before: int | None) -> None:
+        """Large additions come into force only by votes. What a fired stop has ended adds nothing any more."""
+        self.targets[key] = (slot.target, slot.entry)
+        if slot.target is None or slot.hedge_lead or (slot.consumed and slot.consumed == slot.entry):
+            return
+        held = core.position(slot.account, slot.instrument)
+        base = before if before is not None else held
+        added = self._grows(slot.target, base)
+        if added:
             by_hand = slot.owner.startswith(MANUAL)
             self._judge_added(core, key, slot, added, slot.target, base, by_hand=by_hand)
 

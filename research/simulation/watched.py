@@ -14,6 +14,7 @@ from research.simulation.cast import make_code
 from research.simulation.disk import DiskJournal
 
 BUILD = "simulation"
+ORDERING = (Place, Amend)
 
 
 class WatchedCore(Core):
@@ -27,7 +28,7 @@ class WatchedCore(Core):
 
     def emit(self, intent: Intent) -> None:
         """Send an intent out, and remember its cause."""
-        if isinstance(intent, Place | Amend):
+        if isinstance(intent, ORDERING):
             self.causes[intent.cid, intent.amend_no if isinstance(intent, Amend) else 0] = self.state.seq
             if self.judge is not None:
                 self.judge(intent)
@@ -35,7 +36,7 @@ class WatchedCore(Core):
 
     def cause_of(self, intent: Intent) -> int:
         """Sequence number of the event that caused an order or amendment."""
-        if isinstance(intent, Place | Amend):
+        if isinstance(intent, ORDERING):
             return self.causes[intent.cid, intent.amend_no if isinstance(intent, Amend) else 0]
         return 0
 

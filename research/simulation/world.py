@@ -18,7 +18,7 @@ from domain import events as e
 from domain.commands import Actor, LoadStrategy
 from domain.commands import Door as CommandDoor
 from domain.facts import BreakerChanged, CommandDone, Fact, OverrideChanged, StrategyChanged, StrategyStatus
-from domain.market import Bar, MarketEvent
+from domain.market import Bar, Mark, MarketEvent
 from domain.settings import SECOND_NS
 from engine.core.kernel import CLOCK_STEP_TOLERANCE_NS
 from exchanges.paper.config import MILLISECOND_NS, PaperConfig
@@ -42,6 +42,9 @@ FACTS_EVERY = 4
 NAKED_NS = 5 * SECOND_NS
 """In calm times a position may wait this long for its protection (the message budget may be used up)."""
 FOREVER = 1 << 62
+END_OF_TAPE = Mark(ts_ns=FOREVER, instrument="", price=0)
+NEWS = (e.Filled, e.VenueSnapshot, e.Rejected, e.AmendRejected, e.SendDropped)
+"""Events behind which the books are added up anew."""
 SYSTEM = Actor(person="", door=CommandDoor.SYSTEM)
 
 
@@ -72,6 +75,8 @@ class World:
         self.plan = plan.draw(self.random, names)
         stormy = is_thin(self.settings)
         self.tape = market.day(self.random, self.settings.instruments, plan.BEGIN_NS, plan.END_NS, stormy=stormy)
+        self._to_come = iter(self.tape)
+        self._next_market: MarketEvent = next(self._to_come, END_OF_TAPE)
         self.bars = [event for event in self.tape if isinstance(event, Bar)]
         config = PaperConfig(
             seed=seed,
@@ -141,29 +146,33 @@ class World:
 
     def _next(self) -> bool:
         """Let the nearest thing happen; False at the end of the day."""
-        agenda_ns = self.agenda[0][0] if self.agenda else FOREVER
-        venue_ns = self.exchange.next_due_ns or FOREVER
-        kernel = self.kernel
-        wake_ns = FOREVER
-        if kernel is not None and kernel.wake_ns:
-            wake_ns = max(kernel.wake_ns - self.clock_offset_ns, self.now_ns)
-        tape_ns = self.tape[self._tape_at].ts_ns if self._tape_at < len(self.tape) else FOREVER
-        first = min(agenda_ns, venue_ns, wake_ns, tape_ns)
+        happens, first = self._from_agenda, self.agenda[0][0] if self.agenda else FOREVER
+        venue_ns, kernel = self.exchange.next_due_ns, self.machine.kernel
+        if venue_ns and venue_ns < first:
+            happens, first = self._poll, venue_ns
+        wake_ns = kernel.core.wake_ns if kernel is not None else 0
+        if wake_ns:
+            wake_ns = max(wake_ns - self.clock_offset_ns, self.now_ns)
+            if wake_ns < first:
+                happens, first = self._tick, wake_ns
+        if self._next_market.ts_ns < first:
+            happens, first = self._from_tape, self._next_market.ts_ns
         if first >= plan.STOP_NS and (first >= plan.LAST_NS or self._is_quiet()):
             return False
         self.now_ns = max(self.now_ns, first)
-        if agenda_ns == first:
-            heapq.heappop(self.agenda)[2]()
-        elif venue_ns == first:
-            self._poll()
-        elif wake_ns == first:
-            self.machine.alive(lambda k: k.tick(self.clock_ns))
-        else:
-            self._market(self.tape[self._tape_at])
-            self._tape_at += 1
+        happens()
         return True
 
-    _tape_at = 0
+    def _from_agenda(self) -> None:
+        heapq.heappop(self.agenda)[2]()
+
+    def _tick(self) -> None:
+        self.machine.alive(lambda kernel: kernel.tick(self.clock_ns))
+
+    def _from_tape(self) -> None:
+        event = self._next_market
+        self._market(event)
+        self._next_market = next(self._to_come, END_OF_TAPE)
 
     def _is_quiet(self) -> bool:
         return self.kernel is not None and books.line_is_idle(self.door) and books.engine_is_quiet(self.kernel)
@@ -185,7 +194,7 @@ class World:
         self.power.before(core, event)
         self.sync_halt()
         self.trace.event(self.now_ns, seq, event)
-        is_news = isinstance(event, e.Filled | e.VenueSnapshot | e.Rejected | e.AmendRejected | e.SendDropped)
+        is_news = isinstance(event, NEWS)
         if is_news:
             self.door.tell(core, event, seq)
         kernel.ingest(event)
@@ -213,7 +222,8 @@ class World:
 
     def sync_halt(self) -> None:
         """Let the door know what people have said last."""
-        self.door.halted, self.door.held_back = self.votes.halted, self.votes.held_back
+        turns = self.votes.turns
+        self.door.halted, self.door.held_back = (turns[-1].halted, turns[-1].held_back) if turns else (False, False)
 
     def warm(self, strategy: str) -> None:
         """Deliver a strategy's warm-up history."""
