@@ -43,8 +43,11 @@ def document_of(flags: Flags) -> Node:
     """The plan. Raises `ConfigError` for what no plan could be."""
     if not flags.strategy:
         raise ConfigError("say what to test: a plan's file, or --strategy KIND; --list shows the results kept")
-    if [bool(flags.data), bool(flags.stored), bool(flags.simulated_hours)].count(True) != 1:
-        raise ConfigError("say what to run over: --data FILE, --stored INSTRUMENT, or --simulated-hours H")
+    over = {"--data": flags.data, "--stored": flags.stored, "--simulated-hours": flags.simulated_hours}
+    named = [name for name, value in over.items() if value]
+    if len(named) != 1:
+        given = f"; {' and '.join(named)} are given, one of them is right" if named else ""
+        raise ConfigError(f"say what to run over: --data FILE, --stored INSTRUMENT, or --simulated-hours H{given}")
     document: dict[str, Any] = {
         "strategies": [{"id": ID, "kind": flags.strategy, "params": parse_params(flags.params)}],
         "sources": _sources(flags),

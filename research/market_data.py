@@ -103,7 +103,7 @@ class MarketData(Struct, frozen=True, kw_only=True):
 def open_file(path: Path, options: FileOptions) -> MarketData:
     """Open a recorded file. Raises `DataError` for a file that lies or cannot be understood, with the reason."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'it is a folder, name a file in it' if path.is_dir() else 'no such file'}")
     files = Unchanged(path, options.funding)
     source = _opened(path, options)
     files.check()

@@ -265,7 +265,8 @@ def _findings(values: dict[str, Any], base: Path, folder: Path) -> Iterator[tupl
     for i, source in _sections(values.get("sources"), SourceSection):
         for key, name in (("file", source.file), ("funding", source.funding)):
             if name and not (base / name).is_file():
-                yield ("sources", i, key), f"{base / name}: no such file"
+                wrong = "it is a folder, name a file in it" if (base / name).is_dir() else "no such file"
+                yield ("sources", i, key), f"{base / name}: {wrong}"
     venues = values.get("venues")
     for venue in venues if isinstance(venues, dict) else ():
         if not venue.isupper():

@@ -98,7 +98,9 @@ def interval(name: str, times: Ints, rows: Ints, interval_ns: int) -> int:
         raise DataError(f"a bar interval of {interval_ns} ns makes no sense")
     if len(times) < 2:
         if not interval_ns:
-            raise DataError(f"{name}: one row does not tell the bars' interval; pass it")
+            raise DataError(
+                f"{name}: a single row: how long its bars are cannot be told, and nothing can be tested on one"
+            )
         return interval_ns
     steps = np.diff(times)
     sizes, counts = np.unique(steps, return_counts=True)

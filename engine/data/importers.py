@@ -73,7 +73,7 @@ def read_bars(
         rows, times, volume = rows[::-1], times[::-1], volume[::-1]
         prices = [values[::-1] for values in prices]
     problems = checks.order(times, rows, newest_first=newest_first) + checks.candles(rows, *prices)
-    leap = checks.clocks_change(times, rows) if unit == NAIVE else ""
+    leap = checks.clocks_change(times, rows) if unit == NAIVE else unit.partition("; ")[2]
     checks.refuse(file.name, [*problems, leap] if problems and leap else problems)
     interval = checks.interval(file.name, times, rows, interval_ns)
     gaps = checks.gaps(times, rows, interval)

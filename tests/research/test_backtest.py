@@ -199,6 +199,8 @@ def test_what_does_not_fit_is_refused_with_a_sentence(tmp_path):
         backtested(path, StrategyRequest(kind="turtle", params={"entry_bars": -1}))
     with pytest.raises(DataError, match="no market data is left after 20 bars"):
         backtested(bar_file(tmp_path, bars=20))
+    with pytest.raises(DataError, match="it is a folder, name a file in it"):
+        open_file(tmp_path, FileOptions())
     with pytest.raises(DataError, match="no such file"):
         open_file(tmp_path / "nothing.csv", FileOptions())
     strange = tmp_path / "x.csv"

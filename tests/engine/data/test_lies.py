@@ -166,6 +166,16 @@ def test_times_with_and_without_a_zone_are_not_taken_together(tmp_path):
         integers(written(tmp_path / "bars.csv", rows))
 
 
+def test_rows_that_go_back_because_their_zones_are_mixed_say_so(tmp_path):
+    rows = true_rows([5_000, 5_010, 5_020, 5_030, 5_040])
+    for at, row in enumerate(rows):
+        row[0] = iso(FIRST_S + 60 * at, "+02:00" if at == 3 else "+00:00")
+    with pytest.raises(
+        DataError, match=r"row 4: its time is before .*their offset from UTC changes at row 4, .*\+02:00"
+    ):
+        integers(written(tmp_path / "bars.csv", rows))
+
+
 def test_a_change_of_the_offset_is_told_and_the_same_leap_without_zones_is_refused(tmp_path):
     """The night in which Berlin's clocks go on from 02:00 to 03:00."""
     utc = [dt.datetime(2024, 3, 31, 0, 30, tzinfo=dt.UTC) + dt.timedelta(minutes=15 * n) for n in range(6)]
