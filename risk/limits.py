@@ -165,8 +165,9 @@ def check_leverage(limits: WideLimits, seen: Measured) -> Veto | None:
         return _leverage("portfolio", seen.gross, seen.equity, limits.leverage_ppm)
     if seen.account_gross * PPM > limits.account_leverage_ppm * seen.account_equity:
         return _leverage("account", seen.account_gross, seen.account_equity, limits.account_leverage_ppm)
-    distance = liquidation_distance_ppm(seen.account_equity, seen.account_gross, seen.account_maintenance)
-    if distance < limits.liquidation_ppm:
+    equity, gross, maintenance = seen.account_equity, seen.account_gross, seen.account_maintenance
+    if gross > 0 and (equity - maintenance) * PPM < limits.liquidation_ppm * (gross + maintenance):
+        distance = liquidation_distance_ppm(equity, gross, maintenance)
         text = f"a move of {percent(distance)} would liquidate the account, liquidation_distance asks for "
         return Veto(Reason.LIQUIDATION, text + percent(limits.liquidation_ppm))
     return None
@@ -187,9 +188,9 @@ def liquidation_distance_ppm(equity: int, gross: int, maintenance: int) -> int:
     """By how much all prices may move against an account at once until its equity is the maintenance margin.
 
     At a move d the loss is d * gross and the margin asked for at most maintenance * (1 + d), so that
-    d = (equity - maintenance) / (gross + maintenance).
+    d = (equity - maintenance) / (gross + maintenance). There is none where nothing is held or to come (gross = 0).
     """
-    return (equity - maintenance) * PPM // (gross + maintenance) if gross > 0 else PPM
+    return (equity - maintenance) * PPM // (gross + maintenance)
 
 
 def check_positions(limits: WideLimits, portfolio: int, venue: int, strategy: int) -> Veto | None:

@@ -149,16 +149,10 @@ def gate_of(core: Core, slot: Slot) -> GateConfig | None:
     return limits.gate if limits is not None else None
 
 
-def make_limits(core: Core, slot: Slot) -> Limits | None:
-    """Put the limits of a slot together."""
-    venue, owner = venue_of(slot.account), slot.owner
-    own = {name: effective(core, name, instrument=slot.instrument, strategy=owner, venue=venue) for name in RULES}
-    whole = {name: effective(core, name) for name in RULES}
-    if any(own[name] is None and not rule.optional for name, rule in RULES.items()):
-        return None
-    sure = {name: value for name, value in own.items() if value is not None}
+def gate_config(core: Core, slot: Slot, sure: dict[str, Decimal]) -> GateConfig:
+    """What the gate reads of a slot's limits; `sure` are the rules that are set. An unknown contract trades nothing."""
     risk, instrument = core.state.settings.risk, core.instruments.get(slot.instrument)
-    gate = GateConfig(
+    return GateConfig(
         unit=instrument.unit if instrument is not None else Decimal(1),
         min_notional=instrument.min_notional if instrument is not None else ZERO,
         max_position_notional=sure["position_notional"],
@@ -170,6 +164,17 @@ def make_limits(core: Core, slot: Slot) -> Limits | None:
         reserve_messages=risk.reserve_messages,
         window_ns=risk.message_window_ns,
     )
+
+
+def make_limits(core: Core, slot: Slot) -> Limits | None:
+    """Put the limits of a slot together."""
+    venue, owner = venue_of(slot.account), slot.owner
+    own = {name: effective(core, name, instrument=slot.instrument, strategy=owner, venue=venue) for name in RULES}
+    whole = {name: effective(core, name) for name in RULES}
+    if any(own[name] is None and not rule.optional for name, rule in RULES.items()):
+        return None
+    sure = {name: value for name, value in own.items() if value is not None}
+    risk, gate = core.state.settings.risk, gate_config(core, slot, sure)
 
     def of_whole(name: str) -> Decimal:
         return whole[name] or Decimal(0)

@@ -135,7 +135,8 @@ def on_accepted(core: Core, event: Accepted) -> None:
         order.updated_ns = core.state.ts_ns
         if core.facts_on:
             core.tell_order(order)
-    if slot.retry_ns or len(slot.orders) > 1 or slot.quotes or order.role in PROTECTIVE:
+    is_paused = slot.retry_ns > core.state.ts_ns
+    if is_paused or len(slot.orders) > 1 or slot.quotes or order.role in PROTECTIVE:
         converge(core, slot)
 
 

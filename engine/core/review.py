@@ -74,7 +74,9 @@ def review_slots(core: Core, strategy: StrategyState, slots: dict[str, Slot]) ->
     for instrument, slot in slots.items():
         if slot.owner != spec.id or accounts[slot.account].trading is HALTED:
             continue
-        target, protection, quoted = targets.get(instrument), protections.get(instrument), quotes.get(instrument, ())
+        target = targets.get(instrument) if targets else None
+        protection = protections.get(instrument) if protections else None
+        quoted = quotes.get(instrument, ()) if quotes else ()
         if target is not None or slot.target is not None or slot.parked:
             review_target(core, slot, target)
         if protection is not None and not is_of_parked(slot, protection):

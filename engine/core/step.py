@@ -58,8 +58,7 @@ def step(core: Core, event: e.Event) -> None:
     state = core.state
     state.seq = event.seq
     state.ts_ns = event.ts_ns
-    if state.orders_placed:
-        state.orders_placed = 0
+    state.orders_placed = 0
     core.calls = 0
     HANDLERS[type(event)](core, event)
 

@@ -110,6 +110,7 @@ def measure(core: Core, slot: Slot, found: Limits, side: int, price: int, worst:
     if worst < 0:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
         worst = 0
     worst_before = before.long if side > 0 else before.short
+    asset, alike = core.assets[instrument]
     own_before = before.gross * held_unit
     change = gross * own_unit - own_before
     account = value(core, slot.account)
@@ -118,8 +119,8 @@ def measure(core: Core, slot: Slot, found: Limits, side: int, price: int, worst:
         whole, total = worth(core, scopes.portfolio), total_equity(core)
     opens = not (before.long or before.short)
     return Measured(
-        asset=core.assets[instrument][0],
-        asset_worth=asset_worth(core, instrument, side) - worst_before * held_unit + worst * own_unit,
+        asset=asset,
+        asset_worth=asset_worth(core, alike, side) - worst_before * held_unit + worst * own_unit,
         asset_grows=worst > worst_before,
         gross_grows=gross > before.gross,
         equity=total,
@@ -148,7 +149,10 @@ def strategy_lost_ppm(core: Core, strategy: str) -> int:
     given_back = known[2]
     if given_back <= 0:
         return 0
-    given = sum([value(core, account).equity for account in core.state.strategies[strategy].spec.all_accounts])
+    spec = core.state.strategies[strategy].spec
+    given = value(core, spec.account).equity
+    for account in spec.accounts:
+        given += value(core, account).equity
     share = core.share_of(strategy)
     if share is not ONE:
         given = given * int(share * PPM) // PPM
@@ -204,7 +208,7 @@ def room_for(core: Core, slot: Slot, found: Limits, side: int, price: int) -> tu
     if len(core.state.accounts) > 1:
         whole, total = worth(core, scopes.portfolio) - gross, total_equity(core)
     reason = Reason.ASSET_LIMIT
-    room = limits.asset_ppm * total // PPM - asset_worth(core, slot.instrument, side) + one
+    room = limits.asset_ppm * total // PPM - asset_worth(core, core.assets[slot.instrument][1], side) + one
     exposure = min(limits.exposure - whole, found.most - in_account)
     if exposure < room:
         room, reason = exposure, Reason.EXPOSURE_LIMIT

@@ -83,7 +83,8 @@ CHECKS = (
         "prices of the tape, or mean, deviation and extremes of all of it, in the file or the parameters, also where "
         "they are put together; tables: long lists, long whole numbers, twenty odd numbers, more bits of numbers "
         "and texts than four a decision, or 256",
-        "a table that is small, or written as words (`calendar`, `warm-up`, `exact prices` catch what is looked up)",
+        "a table that is small, or written as words (`calendar`, `warm-up`, `exact prices` catch what is looked up); "
+        "which prices of books and trades it holds",
     ),
     Check(
         "look-ahead",

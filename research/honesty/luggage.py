@@ -65,9 +65,10 @@ def find(case: Case) -> Finding:
             claim=f"{where} holds {held}: nothing shows where they come from",
             advice="Compute them bar by bar from the view. If they were found by looking at data, test on other.",
         )
-    return Finding(
-        check=name, light=Light.GREEN, claim="no prices or figures of the tape are in its file or parameters"
-    )
+    claim = "no prices or figures of the tape are in its file or parameters"
+    if not case.bars():
+        claim = "no table is in its file or parameters; with prices of books and trades they are not compared"
+    return Finding(check=name, light=Light.GREEN, claim=claim)
 
 
 def unexplained(case: Case, made: Sequence[tuple[str, Any]] = ()) -> Iterator[tuple[str, str]]:

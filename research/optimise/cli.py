@@ -256,7 +256,10 @@ def _evidence(name: str, notes: dict[str, Any]) -> Evidence:
     kept = notes.get("evidence")
     if kept is None:
         raise MoonDevError(f"study {name!r} has not come to its end: ./moondev optimise go-on {name}")
-    return msgspec.json.decode(kept, type=Evidence)
+    try:
+        return msgspec.json.decode(kept, type=Evidence)
+    except msgspec.ValidationError as error:
+        raise MoonDevError(f"study {name!r} was judged by another version: ./moondev optimise go-on {name}") from error
 
 
 def _work(context: typer.Context, ready: Ready, runs: int, where: _Where) -> None:

@@ -186,9 +186,10 @@ def schemes_of(definition: Definition, trials: Sequence[Numbered], defaults: Run
         return ()
     pieces, purge = pieces_of(pool), min(longest_of(pool), most_purged(cuts))
     judge = _Judge(definition, pool, pieces, defaults)
-    return tuple(
+    found = [
         judge.scheme(scheme, folds_of(scheme, cuts, purge=purge, embargo=definition.embargo)) for scheme in SCHEMES
-    )
+    ]
+    return tuple(scored for scored in found if scored is not None)
 
 
 class _Judge:
@@ -204,17 +205,19 @@ class _Judge:
         self._near = neighbours(coordinates(definition, pool))
         self._year = definition.task.cuts.steps_a_year
 
-    def scheme(self, scheme: Scheme, folds: Sequence[Fold]) -> Scored:
-        """All folds of one scheme."""
-        tested = [self._tested(fold) for fold in folds]
+    def scheme(self, scheme: Scheme, folds: Sequence[Fold]) -> Scored | None:
+        """All folds of one scheme on whose train set there is something to choose by; None = there are none."""
+        tested = [test for fold in folds if (test := self._tested(fold)) is not None]
+        if not tested:
+            return None
         joined = None
         if scheme in {"anchored", "rolling"}:
-            joined = self._objective.of(self._joined(folds, tested), self._year)
+            joined = self._objective.of(self._joined(tested), self._year)
         return Scored(scheme=scheme, folds=tuple(tested), joined=joined)
 
-    def _joined(self, folds: Sequence[Fold], tested: Sequence[FoldTest]) -> Pieces:
+    def _joined(self, tested: Sequence[FoldTest]) -> Pieces:
         by_number = {trial.number: pieces for trial, pieces in zip(self._pool, self._pieces, strict=True)}
-        parts = [part(by_number[test.number], fold.test) for fold, test in zip(folds, tested, strict=True)]
+        parts = [part(by_number[test.number], test.test) for test in tested]
         return Pieces(
             returns=tuple(value for each in parts for value in each.returns),
             blocks=tuple(block for each in parts for block in each.blocks),
@@ -225,11 +228,14 @@ class _Judge:
         value = self._objective.of(pieces, self._year)
         return none if value is None else value * self._objective.sign
 
-    def _tested(self, fold: Fold) -> FoldTest:
+    def _tested(self, fold: Fold) -> FoldTest | None:
         idle, sign = self._objective.idle * self._objective.sign, self._objective.sign
         train = np.array([self._signed(part(each, fold.train, purged=fold.purged), -np.inf) for each in self._pieces])
         test = np.array([self._signed(part(each, fold.test), idle) for each in self._pieces])
-        index = choose(self._near, train)
+        known = np.isfinite(train)
+        if not known.any():
+            return None
+        index = choose(self._near, train, known)
         others = np.delete(test, index)
         defaults = self._signed(part(self._defaults, fold.test), idle) * sign if self._defaults is not None else None
         rank = float(np.mean(others < test[index]) + np.mean(others == test[index]) / 2)

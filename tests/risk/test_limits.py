@@ -21,7 +21,15 @@ from risk.gate import (
     check_self_match,
     check_size,
 )
-from risk.limits import check_account, loss_limit, money
+from risk.limits import (
+    Measured,
+    WideLimits,
+    check_account,
+    check_sums,
+    liquidation_distance_ppm,
+    loss_limit,
+    money,
+)
 
 BTC = Instrument(id="BTC-USDC-PERP.PAPER", venue_symbol="BTC", price_decimals=1, qty_decimals=3)
 CONFIG = GateConfig(
@@ -162,6 +170,34 @@ def test_the_last_unit_above_a_limit_of_loss_counts() -> None:
     assert limit.floor == money(Decimal(75))
     assert limit.lost_ppm(limit.floor + 1) < 250_000 <= limit.lost_ppm(limit.floor)
     assert loss_limit(Decimal(0), 250_000).lost_ppm(-1) == 0, "of nothing nothing is lost"
+
+
+# liquidation
+
+WIDEST = WideLimits(
+    asset_ppm=10**9, exposure=10**60, venue_exposure=None, strategy_exposure=None, leverage_ppm=10**12,
+    account_leverage_ppm=10**12, liquidation_ppm=0, min_book=0, needs_book=False, warn_positions=10, positions=10,
+    venue_positions=None, strategy_positions=None, age_ns=0, losses=10, drawdown_ppm=PPM, strategy_drawdown_ppm=PPM,
+    day_loss_ppm=PPM,
+)  # fmt: skip
+SEEN = Measured(
+    asset="BTC", asset_worth=0, asset_grows=False, gross_grows=True, equity=10**9, gross=0, venue_gross=-1,
+    strategy_gross=-1, account_worst=0, account_equity=0, account_gross=0, account_maintenance=0, opens=False,
+    positions=1,
+)  # fmt: skip
+
+
+@given(st.integers(-(10**7), 10**7), st.integers(1, 10**7), st.integers(0, 10**6), st.integers(0, PPM))
+def test_an_account_that_is_nearer_to_its_liquidation_than_it_may_be_is_refused_more(
+    equity: int, gross: int, margin: int, least: int
+) -> None:
+    seen = replace(SEEN, account_equity=equity, account_gross=gross, account_maintenance=margin)
+    veto = check_sums(replace(WIDEST, liquidation_ppm=least), seen)
+    if equity * WIDEST.account_leverage_ppm < gross * PPM:
+        assert reason(veto) is Reason.LEVERAGE
+    else:
+        distance = liquidation_distance_ppm(equity, gross, margin)
+        assert reason(veto) is (Reason.LIQUIDATION if distance < least else None)
 
 
 # self-match

@@ -10,6 +10,7 @@
     valuation    worst sides added up, and what they are worth
     adopted      what others placed at the venue and we let live
     place        the only way to an order: gate, derive the id, record, emit
+    messages     how many requests may leave
 
 `converge` is called for a slot whenever something about it changed; calling it again changes nothing.
 """
@@ -54,7 +55,7 @@ def converge_one(core: Core, slot: Slot) -> None:
     roles = {order.role for order in slot.orders.values()} if slot.orders else NO_ROLES
     if ADOPTED in roles:
         adopted.converge(core, slot)
-    if slot.stop_entry or slot.stop or slot.take_profit:
+    if slot.stop_entry:  # a stop or a take-profit has one
         protections.converge(core, slot)
     if slot.target is not None or slot.flat or slot.hedge_lead or slot.ceilings or TARGET in roles or FLATTEN in roles:
         targets.converge(core, slot)

@@ -1,6 +1,6 @@
 """The only way to an order: the gate looks, the id is derived, the order is recorded, the intent leaves.
 
-Also amend and cancel, so that every message is counted against the account's budget here.
+Also amend and cancel, so that every message is counted here against its budgets (`executor.messages`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from domain.verdict import Reason, Veto
 from engine.core import deadman, limits, wide
 from engine.core.core import Core
 from engine.core.executor.exposure import envelope_left, exposure_of, hedging, joint
+from engine.core.executor.messages import take_message
 from engine.core.legs import one_out
 from engine.core.limits import Limits
 from engine.core.market import Market
-from engine.core.state import Budget, Slot
+from engine.core.state import Slot
 from risk.gate import (
     Exposure,
-    GateConfig,
     adds_risk,
     check_collar,
     check_envelope,
@@ -45,67 +45,6 @@ _MAY_PASS_LATER = frozenset(
     }
 )
 _STATE_REASON = {TradingState.HALTED: Reason.HALTED, TradingState.REDUCING: Reason.REDUCING}
-
-
-def take_message(core: Core, slot: Slot, found: Limits | None, *, reserved: bool) -> bool:
-    """Count one message of the account, its strategy and its venue; False when a window of one of them has no room.
-
-    Cancels and reductions also have the reserve of each. `found` are the slot's limits; None has room for nothing.
-    """
-    if found is None:
-        return False
-    gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
-    own, of_strategy, of_venue = budgets.get(slot.account), budgets.get(found.of_strategy), budgets.get(found.of_venue)
-    if own is not None and of_strategy is not None and of_venue is not None:
-        since_ns = now - gate.window_ns
-        if (
-            own.window_ns > since_ns
-            and of_strategy.window_ns > since_ns
-            and of_venue.window_ns > since_ns
-            and own.used < gate.messages_per_window
-            and of_strategy.used < found.messages
-            and of_venue.used < found.venue_messages
-        ):
-            own.used += 1
-            of_strategy.used += 1
-            of_venue.used += 1
-            return True
-    return _take_message(core, slot, found, reserved=reserved)
-
-
-def _take_message(core: Core, slot: Slot, found: Limits, *, reserved: bool) -> bool:
-    """As `take_message`, where a window begins anew or one of them is full."""
-    gate, budgets, now = found.gate, core.state.budgets, core.state.ts_ns
-    free: list[tuple[Budget, bool]] = []
-    for key, most in (
-        (slot.account, gate.messages_per_window),
-        (found.of_strategy, found.messages),
-        (found.of_venue, found.venue_messages),
-    ):
-        budget = budgets.get(key)
-        if budget is None:
-            budget = budgets[key] = Budget()
-        if now - budget.window_ns >= gate.window_ns:
-            budget.window_ns = now
-            budget.used = budget.reserved_used = 0
-        is_free = budget.used < most
-        if not is_free and not (reserved and budget.reserved_used < gate.reserve_messages):
-            return False
-        free.append((budget, is_free))
-    for budget, is_free in free:
-        if is_free:
-            budget.used += 1
-        else:
-            budget.reserved_used += 1
-    return True
-
-
-def budget_share(core: Core, slot: Slot, config: GateConfig) -> float:
-    """Used share of the account's message window, 0.0 to 1.0; quotes widen their tolerance as it grows."""
-    budget = core.state.budgets.get(slot.account)
-    if budget is None or core.state.ts_ns - budget.window_ns >= config.window_ns:
-        return 0.0
-    return budget.used / config.messages_per_window
 
 
 def check_risk(core: Core, slot: Slot, order: Order, found: Limits, now: Exposure, market: Market) -> Veto | None:
@@ -244,7 +183,8 @@ def place(  # noqa: PLR0913 - an order has this many parts
         if veto is not None:
             refused(core, slot, veto)
             return veto
-    slot.refused = ""
+    if slot.refused:
+        slot.refused = ""
     send(core, slot, order)
     return None
 

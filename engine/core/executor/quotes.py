@@ -14,7 +14,8 @@ from engine.core import limits
 from engine.core.budgets import widening
 from engine.core.core import Core
 from engine.core.executor.exposure import envelope_left
-from engine.core.executor.place import amend, budget_share, cancel, place, settled
+from engine.core.executor.messages import budget_share
+from engine.core.executor.place import amend, cancel, place, settled
 from engine.core.executor.sharing import clip_quotes, left_for_quotes
 from engine.core.state import Slot, WantedQuote
 

@@ -74,7 +74,8 @@ def act(core: Core, strategy: StrategyState, slot: Slot, take: Take, envelope_qt
             core.refuse(slot, Reason.CAPPED, take.id)
     if qty <= 0:
         return
-    if not reduce_only and (slot.ceilings or core.is_reduced(slot)) and adds_risk(side, qty, exposure_of(core, slot)):
+    is_watched = slot.ceilings or (core.has_bars and core.is_reduced(slot))
+    if is_watched and not reduce_only and adds_risk(side, qty, exposure_of(core, slot)):
         if slot.ceilings:
             core.refuse(slot, Reason.BREAKER_OPEN, take.id)
             return

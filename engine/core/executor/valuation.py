@@ -47,7 +47,12 @@ def count_slot(core: Core, slot: Slot) -> None:
     position, entry_value = (held.qty, held.entry_value) if held is not None else (0, ZERO)
     if slot.orders:
         now = exposure_of(core, slot)
-        core.tally.put(slot, max(0, now.worst(1)), max(0, now.worst(-1)), resting(slot), position, entry_value)
+        long, short = now.worst(1), now.worst(-1)
+        if long < 0:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
+            long = 0
+        if short < 0:  # noqa: PLR1730 - as above
+            short = 0
+        core.tally.put(slot, long, short, resting(slot), position, entry_value)
     elif position > 0:
         core.tally.put(slot, position, 0, NOTHING_RESTS, position, entry_value)
     elif position < 0 or slot.key in core.tally.entries:
@@ -60,11 +65,15 @@ def resting(slot: Slot) -> tuple[int, int]:
     for order in slot.orders.values():
         if order.trigger or order.kind is IOC:
             continue
-        for price in (order.price, order.amend_price):
-            if order.side > 0:
-                bid = max(bid, price)
-            elif price and (not ask or price < ask):
-                ask = price
+        price, amended = order.price, order.amend_price
+        if order.side > 0:
+            best = amended if amended > price else price  # noqa: FURB136 - on the hot path
+            if best > bid:  # noqa: PLR1730 - on the hot path
+                bid = best
+        else:
+            best = amended if 0 < amended < price or not price else price
+            if best and (not ask or best < ask):
+                ask = best
     return bid, ask
 
 
@@ -128,10 +137,10 @@ def total_equity(core: Core) -> int:
     return total
 
 
-def asset_worth(core: Core, instrument: InstrumentId, side: int) -> int:
-    """Worst side of an instrument's asset over all venues and accounts, at the reference prices."""
+def asset_worth(core: Core, alike: list[InstrumentId], side: int) -> int:
+    """Worst side of an asset's contracts over all venues and accounts, at the reference prices."""
     contracts, prices, total = core.tally.contracts, core.tally.prices, 0
-    for name in core.assets[instrument][1]:
+    for name in alike:
         contract = contracts.get(name)
         if contract is not None:
             qty = contract.long if side > 0 else contract.short

@@ -16,6 +16,7 @@ from research.honesty import luggage
 from research.honesty.check import check_strategy
 from research.honesty.folded import TOO_MUCH, folded
 from research.honesty.verdict import Light
+from research.market_data import simulated
 from tests.research.honesty.test_cheats import AMBER, CHEATS, CLOSES, DATA, GREEN, RED, SETTINGS, TABLE, check, lights
 
 HONEST = (CHEATS / "honest.py").read_text()
@@ -320,3 +321,11 @@ def test_two_runs_that_know_nothing_of_each_other_agree_by_chance_alone():
     assert abs(found.kappa) < 0.05
     assert alike(run(1), run(1), range(4_000)).kappa == 1
     assert alike([], [], range(9)) == (1.0, 1.0, 0)
+
+
+def test_prices_of_books_are_not_said_to_have_been_compared():
+    market = simulated(SETTINGS.core.instruments[0], 7, 1_760_000_000 * 10**9, 30 * 10**9)
+    request = StrategyRequest(kind="market_maker", params={"qty": 0.01, "max_position": 0.05})
+    found = check_strategy(request, [market], SETTINGS, only=["brought along"]).found("brought along")
+    assert found.light is GREEN
+    assert "with prices of books and trades they are not compared" in found.claim

@@ -4,6 +4,7 @@ import math
 import random
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from research.measures.benchmark import hold
 from research.measures.curve import curve_of
 from research.optimise.conclude import Beside, conclude
 from research.optimise.definition import Numbered
-from research.optimise.evidence import front_of, held
+from research.optimise.evidence import Scored, front_of, held, schemes_of
 from research.optimise.explore import point
 from research.optimise.folds import folds_of
 from research.optimise.job import Run
@@ -257,3 +258,31 @@ def test_a_point_that_was_proposed_twice_stands_once_on_the_front(tmp_path):
 
     trials = [trial(0, 0.1, 0.05), trial(1, 0.2, 0.1), trial(2, 0.1, 0.06), trial(3, 0.2, 0.1, same_as=1)]
     assert front_of(definition, trials) == (1, 0)
+
+
+def test_a_fold_on_whose_train_set_nothing_can_be_judged_is_none_and_what_is_kept_can_be_read_again(tmp_path):
+    """Of twelve points every second one trades in the first block alone: elsewhere it has no Sharpe ratio."""
+    definition = ready(tmp_path).definition
+    cuts = Cuts(step_ns=DAY_NS, edges=tuple(i * 10 * DAY_NS for i in range(5)), end_ns=50 * DAY_NS)
+    definition = replace(definition, task=replace(definition.task, cuts=cuts))
+    draw = random.Random(3)
+
+    def trials(idle):
+        for number in range(12):
+            values = definition.space.at(point(1, number, 2))
+            busy = 10 if idle(number) else 40
+            made = Pieces(
+                returns=tuple(draw.gauss(0.001, 0.01) if day < busy else 0.0 for day in range(40)),
+                blocks=(WHOLE,) * 4,
+                deposit=1_000.0,
+            )
+            value = OBJECTIVES["sharpe"].of(made, 365)
+            run = Run(number=number, params=values, state="complete", values=(value,), pieces=made, trades=99)
+            yield Numbered(number=number, values=values, problem="", run=run)
+
+    for idle in (lambda number: number % 2, lambda _: True):
+        schemes = schemes_of(definition, list(trials(idle)), None)
+        figures = [value for scored in schemes for fold in scored.folds for value in (fold.in_sample, fold.rank)]
+        assert np.isfinite(figures).all()
+        assert msgspec.json.decode(msgspec.json.encode(schemes), type=tuple[Scored, ...]) == schemes
+    assert [len(scored.folds) for scored in schemes if scored.scheme == "purged"] == [3], "the first block was tested"
