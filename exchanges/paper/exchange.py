@@ -97,9 +97,7 @@ class PaperExchange:
         """On their way to the engine, in the order in which they reach it; their `ts_ns` says when."""
         self._reports: list[tuple[VenueSnapshot, int]] = []
         """The snapshots among the answers, each with the number of movements of money that it completes."""
-        self._last_arrival_ns = 0
-        self._last_answer_ns = 0
-        self._number = 0
+        self._last_arrival_ns = self._last_answer_ns = self._number = 0
         self._timer_ns = NEVER
         """When the floor next has something to do by itself: an arrival or a dead man's deadline."""
         self.due_ns = NEVER
@@ -176,7 +174,7 @@ class PaperExchange:
         """Send requests at `ts_ns`; they arrive, in order, after the entry latency."""
         if self._timer_ns <= ts_ns:
             self._advance(ts_ns)
-        if self._is_direct:
+        if self._is_direct and self.plan is None:
             if self.now_ns < ts_ns:  # noqa: PLR1730 - on the hot path, and max() costs thrice as much
                 self.now_ns = ts_ns
             self._arrive(intents)
@@ -341,7 +339,10 @@ class PaperExchange:
                 floor.emit(snapshot, now)
 
     def _emit(self, event: VenueEvent, ts_ns: int) -> None:
-        """Put an answer on a line without jitter and faults: answers reach the engine as they leave."""
+        """Put an answer on a line without jitter and, so far, without faults: they reach the engine as they leave."""
+        if self.plan is not None:
+            self._emit_irregularly(event, ts_ns)
+            return
         event.ts_ns = due = ts_ns + self._response_ns
         self._answers.append(event)
         if due < self.due_ns:  # noqa: PLR1730 - on the hot path, and min() costs thrice as much

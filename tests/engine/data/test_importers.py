@@ -158,7 +158,7 @@ def test_gaps_can_be_tolerated_and_are_reported(tmp_path):
 
 def test_a_stated_interval_has_to_be_that_of_the_file(tmp_path):
     refused(csv(tmp_path, bar_rows()), "60 s apart, not 300 s", interval_ns=5 * MINUTE_NS)
-    refused(csv(tmp_path, bar_rows(1)), "one row does not tell")
+    refused(csv(tmp_path, bar_rows(1)), "a single row: how long its bars are cannot be told")
 
 
 def test_a_price_off_the_tick_is_refused_but_float_noise_is_rounded(tmp_path):
